@@ -31,7 +31,7 @@ const SEGMENTS: [(&str, &str); 2] = [
     ),
     (
         "quirks",
-        "d50dbcfc74ccb8a25607b524e38fe28071f5530ad4bddee687ec33172f8dc31a",
+        "d1de04f9d4a87e69736952caf2dc7c455a3716e3df3b37acde3f74ffc5cdb1f5",
     ),
 ];
 

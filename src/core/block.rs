@@ -271,16 +271,16 @@ fn number(count: usize) -> u32 {
 pub struct BlockEvents {
     block: Arc<EventBlock>,
     next: usize,
-    /// The last tick of each instrument.
-    ticks: Vec<Option<RawTick>>,
+    /// The last tick of each instrument, from the first event on.
+    ticks: Option<Vec<RawTick>>,
 }
 
 impl BlockEvents {
     /// All events of `block`.
     #[must_use]
-    pub fn new(block: Arc<EventBlock>) -> Self {
+    pub const fn new(block: Arc<EventBlock>) -> Self {
         Self {
-            ticks: Vec::new(),
+            ticks: None,
             next: 0,
             block,
         }
@@ -289,21 +289,24 @@ impl BlockEvents {
     /// Appends up to `max` events to `batch`, and returns how many.
     pub fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> usize {
         let end = self.block.len().min(self.next.saturating_add(max));
-        self.ticks.resize(self.block.common.len(), None);
-        for place in self.next..end {
-            let EventRef { seq, recv_ts, kind } = self.block.get(place);
-            let kind = match kind {
-                EventRefKind::Session(session) => EventKind::Session(session.clone()),
-                EventRefKind::Tick(TickRef::Whole(tick)) => EventKind::Tick(*tick),
-                EventRefKind::Tick(TickRef::Change(change)) => {
-                    let tick = &mut self.ticks[self.block.heads[place].of as usize];
-                    change.apply(tick);
-                    match tick {
-                        Some(tick) => EventKind::Tick(*tick),
-                        None => continue,
-                    }
+        // The first tick of an instrument sets everything that its ticks do not have in common.
+        let ticks = self.ticks.get_or_insert_with(|| {
+            let owned =
+                Arc::get_mut(&mut self.block).map(|block| std::mem::take(&mut block.common));
+            owned.unwrap_or_else(|| self.block.common.clone())
+        });
+        for head in &self.block.heads[self.next..end] {
+            let kind = match head.stored {
+                Stored::Session => {
+                    EventKind::Session(self.block.sessions[head.of as usize].clone())
+                }
+                Stored::Whole | Stored::Change => {
+                    let tick = &mut ticks[head.of as usize];
+                    set_fields(tick, head.changed, &self.block.words[head.at as usize..]);
+                    EventKind::Tick(*tick)
                 }
             };
+            let (seq, recv_ts) = (head.seq, head.recv_ts);
             batch.push(Event { seq, recv_ts, kind });
         }
         let taken = end - self.next;
@@ -323,7 +326,7 @@ impl BlockEvents {
     /// The block, if none of its events was made.
     #[must_use]
     pub fn untouched(&self) -> Option<Arc<EventBlock>> {
-        (self.next == 0).then(|| Arc::clone(&self.block))
+        self.ticks.is_none().then(|| Arc::clone(&self.block))
     }
 }
 

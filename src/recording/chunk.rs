@@ -12,8 +12,7 @@ use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
 use rustc_hash::FxHashMap;
 
-use super::delta::{Delta, DeltaError};
-use super::hybrid::{self, Hybrid, HybridError};
+use super::packed::{Delta, DeltaError, Hybrid, HybridError, Values};
 
 /// A column chunk could not be decoded: it is damaged.
 #[derive(Debug, thiserror::Error)]
@@ -535,11 +534,11 @@ fn presence(levels: &[u8], rows: usize) -> Result<Vec<(bool, usize)>> {
     let mut left = rows;
     while left > 0 {
         match levels.next(left)? {
-            hybrid::Values::Repeated(level, count) => {
+            Values::Repeated(level, count) => {
                 push(&mut runs, level, count);
                 left -= count;
             }
-            hybrid::Values::Each(levels) => {
+            Values::Each(levels) => {
                 left -= levels.len();
                 for level in levels {
                     push(&mut runs, *level, 1);
@@ -601,11 +600,11 @@ fn push_by_key<T: Number>(
     let end = numbers.len() + count;
     while numbers.len() < end {
         match keys.next(end - numbers.len())? {
-            hybrid::Values::Repeated(key, times) => {
+            Values::Repeated(key, times) => {
                 let number = distinct.get(key as usize).ok_or_else(|| unknown(key))?;
                 numbers.resize(numbers.len() + times, *number);
             }
-            hybrid::Values::Each(keys) => {
+            Values::Each(keys) => {
                 let highest = keys.iter().copied().max().unwrap_or_default();
                 if highest as usize >= distinct.len() {
                     return Err(unknown(highest));
@@ -626,11 +625,11 @@ fn push_keys(
     let end = row_keys.len() + count;
     while row_keys.len() < end {
         let highest = match keys.next(end - row_keys.len())? {
-            hybrid::Values::Repeated(key, times) => {
+            Values::Repeated(key, times) => {
                 row_keys.resize(row_keys.len() + times, key);
                 key
             }
-            hybrid::Values::Each(keys) => {
+            Values::Each(keys) => {
                 row_keys.extend_from_slice(keys);
                 keys.iter().copied().max().unwrap_or_default()
             }

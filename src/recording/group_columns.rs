@@ -308,13 +308,22 @@ pub(super) struct Run {
     pub(super) first: bool,
 }
 
-/// The values that all rows of one instrument share.
-#[derive(Debug, Clone, Default)]
+/// The values that all rows of an instrument share, by key of the instrument column.
+#[derive(Debug)]
 pub(super) struct Common {
-    /// A tick with every value that does not change.
-    pub(super) tick: RawTick,
+    /// Ticks with every value that does not change.
+    pub(super) ticks: Vec<RawTick>,
     /// The fields that change.
-    pub(super) varying: TickFields,
+    pub(super) varying: Vec<TickFields>,
+}
+
+impl Common {
+    pub(super) fn new(instruments: usize) -> Self {
+        Self {
+            ticks: vec![RawTick::default(); instruments],
+            varying: vec![TickFields::NONE; instruments],
+        }
+    }
 }
 
 /// A decoded column, or nothing when no instrument's value ever changes.
@@ -344,20 +353,21 @@ trait TickColumn: Default {
         self,
         columns: &mut GroupColumns<'_>,
         runs: &[Run],
-        common: &mut [Common],
+        common: &mut Common,
         field: Field,
         value: impl Fn(&mut RawTick) -> &mut Self::Value,
     ) -> Self {
         let mut needed = false;
         for run in runs {
-            let common = &mut common[run.instrument];
+            let shared = value(&mut common.ticks[run.instrument]);
             let first = self.get(run.rows.start);
             if run.first {
-                *value(&mut common.tick) = first;
+                *shared = first;
             }
-            let same = Self::same(*value(&mut common.tick), first);
+            let same = Self::same(*shared, first);
             if !same || !self.is_constant(run.rows.clone()) {
-                common.varying = common.varying.with(field.alone());
+                let varying = &mut common.varying[run.instrument];
+                *varying = varying.with(field.alone());
                 needed = true;
             }
         }
@@ -510,7 +520,7 @@ macro_rules! define_tick_arrays {
             pub(super) fn read(
                 columns: &mut GroupColumns<'_>,
                 runs: &[Run],
-                common: &mut [Common],
+                common: &mut Common,
             ) -> Result<Self> {
                 // Struct fields are evaluated in the order they are written: the file order.
                 Ok(Self {

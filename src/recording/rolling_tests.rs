@@ -1,11 +1,15 @@
 //! However a session is rolled, its events and their digest are the same.
 
+use std::path::PathBuf;
+
 use chrono::{NaiveDate, TimeZone as _, Utc};
 use proptest::prelude::*;
 use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 
-use crate::tests::{options, read_all};
+use crate::segment_reader::SegmentReader;
+use crate::storage::local;
+use crate::tests::{options, read_all, some_ticks};
 use crate::{EventFilter, Manifest, Recording, RecordingWriter, Rolling, verify};
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -86,6 +90,34 @@ fn a_segment_ends_at_its_size() {
     let (manifest, _) = record(&events, sized(2 * group));
     assert!((2..6).contains(&manifest.segments.len()), "{manifest:?}");
     assert_eq!(record(&events, sized(u64::MAX)).0.segments.len(), 1);
+}
+
+#[test]
+fn only_the_first_row_group_of_a_recording_is_split() {
+    let groups = |row_group_rows| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let events = some_ticks(17_500);
+        let rolling = Rolling {
+            max_rows: 12_000,
+            row_group_rows,
+            ..Rolling::default()
+        };
+        crate::tests::record(&path, &events, rolling);
+        let recording = Recording::open(&path).unwrap();
+        let read = read_all(&recording, EventFilter::default(), 4096);
+        assert_eq!(read, events);
+        let of_segment = |segment: &PathBuf| {
+            let reader = SegmentReader::open(&*local(), segment).unwrap();
+            let rows = (0..reader.row_groups()).map(|group| reader.group_rows(group));
+            rows.collect()
+        };
+        let segments = recording.segments().iter();
+        segments.map(of_segment).collect::<Vec<Vec<_>>>()
+    };
+    let others = vec![5_000, 500];
+    assert_eq!(groups(5_000), [vec![4_096, 904, 5_000, 2_000], others]);
+    assert_eq!(groups(4_000), [vec![4_000; 3], vec![4_000, 1_500]]);
 }
 
 proptest! {

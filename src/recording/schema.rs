@@ -18,6 +18,10 @@ use tickdeck_ffi::for_each_tick_field;
 /// replay.
 pub const ROW_GROUP_ROWS: usize = 65_536;
 
+/// Rows of the first row group of a recording. A replay publishes nothing before it is decoded. These are
+/// two of its windows: with several jobs, it makes the second one before it releases the first.
+pub(super) const FIRST_GROUP_ROWS: usize = 4_096;
+
 /// Footer key: the BLAKE3 of every row group, hex, joined by commas. A row group's bytes begin where
 /// the one before ends (the first at the start of the file) and end with its last column chunk.
 pub(super) const ROW_GROUP_HASHES: &str = "tickdeck.row_group_blake3";

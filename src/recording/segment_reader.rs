@@ -193,7 +193,7 @@ impl SegmentReader {
             columns.select(rows.as_deref().unwrap_or(&selected));
             (keys.take(&selected), details.take(&selected))
         };
-        let mut common = vec![Common::default(); keys.instruments.values.len()];
+        let mut common = Common::new(keys.instruments.values.len());
         let ticks = TickArrays::read(&mut columns, &keys.runs(), &mut common)?;
         let packing = Packing {
             path: &self.path,
@@ -505,20 +505,19 @@ struct Packing<'a> {
     path: &'a Path,
     keys: KeyColumns,
     ticks: TickArrays,
-    /// By key of the instrument column.
-    common: Vec<Common>,
+    common: Common,
     details: StringArray,
 }
 
 impl Packing<'_> {
-    fn block(self) -> Result<EventBlock> {
+    fn block(mut self) -> Result<EventBlock> {
         let order = self.keys.order();
         let mut changed = self.ticks.changes(order.len());
         let numbers = distinct_numbers(&self.keys.instruments.values);
         let mut last = vec![u32::MAX; numbers.len()];
         let mut places = vec![0; order.len()];
-        let common = self.common.iter().map(|common| common.tick).collect();
-        let mut block = EventBlockBuilder::new(common, order.len());
+        let ticks = std::mem::take(&mut self.common.ticks);
+        let mut block = EventBlockBuilder::new(ticks, order.len());
         for row_number in order {
             let row = row_number as usize;
             let seq = Seq(self.keys.seq[row].cast_unsigned());
@@ -534,7 +533,7 @@ impl Packing<'_> {
             let before = before as usize;
             let is_change = instruments.get(before) == Some(&instrument);
             if !is_change {
-                changed[row] = self.common[instrument as usize].varying;
+                changed[row] = self.common.varying[instrument as usize];
             } else if before + 1 != row {
                 changed[row] = self.ticks.differences(before, row);
             }

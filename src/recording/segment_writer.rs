@@ -17,7 +17,9 @@ use super::error::RecordingError;
 use super::group_encoder::GroupEncoder;
 use super::names::partial_file;
 use super::owner::Owner;
-use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
+use super::schema::{
+    FIRST_GROUP_ROWS, ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties,
+};
 use super::segment_info::SegmentInfo;
 use super::storage::{Storage, StorageError, WriteFile};
 use super::tally::Tally;
@@ -84,6 +86,8 @@ pub(super) struct SegmentWriter {
     buffer: RowGroupBuffer,
     encoder: GroupEncoder,
     row_group_rows: usize,
+    /// A row group ends after this many rows of the segment as well, if it is not 0.
+    first_rows: u64,
     info: SegmentInfo,
 }
 
@@ -129,6 +133,7 @@ impl SegmentWriter {
             buffer,
             encoder,
             row_group_rows: row_group_rows.clamp(1, ROW_GROUP_ROWS),
+            first_rows: 0,
             info: SegmentInfo {
                 rows: 0,
                 ticks: 0,
@@ -140,6 +145,14 @@ impl SegmentWriter {
                 blake3: String::new(),
             },
         })
+    }
+
+    /// Splits the first full row group, where it has more rows than [`FIRST_GROUP_ROWS`].
+    pub(super) fn split_first_group(mut self) -> Self {
+        if self.row_group_rows > FIRST_GROUP_ROWS {
+            self.first_rows = FIRST_GROUP_ROWS as u64;
+        }
+        self
     }
 
     pub(super) const fn info(&self) -> &SegmentInfo {
@@ -163,7 +176,9 @@ impl SegmentWriter {
         info.start = info.start.min(event.recv_ts);
         info.end = info.end.max(event.recv_ts);
         self.buffer.push(event);
-        if self.buffer.len() >= self.row_group_rows {
+        let rows = info.rows;
+        // After a first row group that is small, the others end where they would without it.
+        if rows == self.first_rows || rows.is_multiple_of(self.row_group_rows as u64) {
             self.write_row_group(tally)?;
         }
         Ok(())

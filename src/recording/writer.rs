@@ -652,14 +652,18 @@ fn start_segment(
     }
     let metadata = metadata.into_iter();
     let metadata = metadata.map(|(key, value)| KeyValue::new(key.into(), value));
-    SegmentWriter::create(
+    let segment = SegmentWriter::create(
         Arc::clone(storage),
         Arc::clone(&place.owner),
         &place.folder.join(segment_file(index)),
         metadata.collect(),
         buffer,
         options.rolling.row_group_rows,
-    )
+    )?;
+    Ok(match index {
+        0 => segment.split_first_group(),
+        _ => segment,
+    })
 }
 
 /// Refuses a place that Parquet readers of a catalogue see, unless it is that of a session.

@@ -17,16 +17,24 @@ use crate::run::{cargo, note, root, run, say, target};
 
 /// How often each case runs, with each binary.
 const ROUNDS: usize = 7;
+/// The word that stands for the dumps.
+const DUMPS: &str = "DUMPS";
 /// A kernel's tick in `/proc/self/stat`: always a hundredth of a second.
 const CLOCK_TICK: Duration = Duration::from_millis(10);
 
-/// What is compared: a name and the words of the verb. `IN` is an input, `OUT` a new recording.
-const CASES: [(&str, &str); 5] = [
+/// What is compared: a name and the words of the verb. `IN` is an input, `OUT` a new recording, `DUMPS`
+/// real ticks of java-trader.
+const CASES: [(&str, &str); 7] = [
     ("generate day", "generate --profile day --force -q -o OUT"),
     (
         "generate full market",
         "generate --profile full-market --duration 5m --force -q -o OUT",
     ),
+    (
+        "record full market",
+        "record --source recording:IN/market --force -q -o OUT",
+    ),
+    ("import java-trader", "import DUMPS --force -q -o OUT"),
     (
         "replay day to digest",
         "replay IN/day --rate max --sink digest --json -q",
@@ -72,7 +80,12 @@ pub(crate) fn command(rev: &str) -> Result<()> {
         }
     }
     let mut rows = Vec::new();
+    let has_dumps = !dumps().is_empty();
     for (name, words) in CASES {
+        if words.contains(DUMPS) && !has_dumps {
+            note(&format!("SKIPPED {name}: no dumps (TICKDECK_SHARED_DATA)"));
+            continue;
+        }
         note(name);
         rows.push(compare(name, words, &sides)?);
     }
@@ -125,9 +138,10 @@ impl Side {
     /// Runs a verb; `new` is the recording that it makes.
     fn verb(&self, words: &str, new: &Path) -> Result<(Took, String)> {
         let folder = self.folder.to_string_lossy();
-        let words = words.split(' ').map(|word| match word {
-            "OUT" => new.to_string_lossy().into_owned(),
-            word => word.replacen("IN/", &format!("{folder}/"), 1),
+        let words = words.split(' ').flat_map(|word| match word {
+            "OUT" => vec![new.to_string_lossy().into_owned()],
+            DUMPS => dumps(),
+            word => vec![word.replacen("IN/", &format!("{folder}/"), 1)],
         });
         let mut command = Command::new(&self.binary);
         command.args(words).stdin(Stdio::null());
@@ -145,6 +159,17 @@ impl Side {
         }
         Ok((took, String::from_utf8_lossy(&output.stdout).into_owned()))
     }
+}
+
+/// Real ticks, if available, as the table has them.
+fn dumps() -> Vec<String> {
+    let default = || root().join("../shared/data");
+    let folder = std::env::var_os("TICKDECK_SHARED_DATA").map_or_else(default, PathBuf::from);
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = files.map(|file| file.path().to_string_lossy().into_owned());
+    let mut files: Vec<String> = files.filter(|it| it.contains("java-trader_")).collect();
+    files.sort();
+    files
 }
 
 /// The release binary of a revision, built from a copy of its files.

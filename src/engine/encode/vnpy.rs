@@ -63,13 +63,13 @@ struct Memory {
     days: Segment<(NaiveDate, NaiveDate), 64>,
     last_price: Segment<u64, 64>,
     traded: Segment<(i32, [u64; 2]), 128>,
-    slow: Segment<[u64; 8], 448>,
+    slow: Segment<[u64; 8], 320>,
     average: Segment<u64, 64>,
-    limits: Segment<[u64; 2], 128>,
+    limits: Segment<[u64; 2], 64>,
     /// Price of bid and ask of the first level.
     best: [Segment<u64, 64>; 2],
     /// Bid and ask of the levels 2 to 5.
-    deep: [Segment<[LevelKey; 2], 192>; LEVELS - 1],
+    deep: [Segment<[LevelKey; 2], 128>; LEVELS - 1],
 }
 
 /// The exact price and size of a level as a cache key.

@@ -26,7 +26,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Interval;
 
 use self::handshake::{Accepted, READ, Stream};
-use self::protocol::{ServerBytes, ServerMessage, ServerOp};
+use self::protocol::{CRLF, ServerBytes, ServerMessage, ServerOp};
 use super::connect::{ConnectionFate, PING_INTERVAL, Plan, note_shutdown, retry};
 use super::marks::Peer;
 use super::{NatsFailure, runtime};
@@ -121,7 +121,7 @@ impl Wire {
     ) -> Result<(), NatsFailure> {
         self.frame_all(messages, |out, (subject, payload), max_payload| {
             check(subject, payload, payload.len(), max_payload)?;
-            protocol::publish(out, subject, payload);
+            publish(out, subject, payload);
             Ok(())
         })
         .await
@@ -143,7 +143,7 @@ impl Wire {
             headers.clear();
             let reply = stamp(&mut headers);
             check(subject, payload, headers.len() + payload.len(), max_payload)?;
-            protocol::publish_with_headers(out, subject, reply.as_deref(), &headers, payload);
+            publish_with_headers(out, subject, reply.as_deref(), &headers, payload);
             Ok(())
         })
         .await
@@ -181,8 +181,7 @@ impl Wire {
             .unwrap_or(("_INBOX", &self.inbox));
         let inbox = format!("{prefix}.a{name}");
         let subject = format!("{inbox}.*.*");
-        self.say(|out| protocol::subscribe(out, &subject, ANSWERS))
-            .await;
+        self.say(|out| subscribe(out, &subject, ANSWERS)).await;
         inbox
     }
 
@@ -315,7 +314,7 @@ impl Peer for Wire {
     }
 
     async fn subscribe(&self, inbox: &str) -> Result<(), NatsFailure> {
-        self.say(|out| protocol::subscribe(out, inbox, INBOX)).await;
+        self.say(|out| subscribe(out, inbox, INBOX)).await;
         Ok(())
     }
 
@@ -325,7 +324,7 @@ impl Peer for Wire {
     }
 
     async fn publish(&self, subject: String, payload: Bytes) -> Result<(), NatsFailure> {
-        self.say(|out| protocol::publish(out, subject.as_bytes(), &payload))
+        self.say(|out| publish(out, subject.as_bytes(), &payload))
             .await;
         Ok(())
     }
@@ -334,8 +333,8 @@ impl Peer for Wire {
         self.sid.set(self.sid.get() + 1);
         let sid = self.sid.get();
         self.say(|out| {
-            protocol::subscribe(out, &subject, sid);
-            protocol::unsubscribe(out, sid);
+            subscribe(out, &subject, sid);
+            unsubscribe(out, sid);
         })
         .await;
         Ok(())
@@ -349,7 +348,7 @@ fn check(
     bytes: usize,
     max_payload: usize,
 ) -> Result<(), NatsFailure> {
-    if !protocol::is_subject(subject) {
+    if !is_subject(subject) {
         let cause =
             "the subject is empty, not UTF-8, or has white space; it must be percent-encoded";
         return Err(NatsFailure::unpublishable(subject, payload, cause));
@@ -441,6 +440,64 @@ impl Io {
         }
         Ok(())
     }
+}
+
+/// Whether `subject` can stand in a frame: UTF-8 without white space and control characters, one of
+/// which would end it.
+fn is_subject(subject: &[u8]) -> bool {
+    // All bytes are looked at, which is faster than stopping at the first bad one.
+    let is_visible = |byte: u8| byte > b' ' && byte != 0x7f;
+    let are_visible = subject
+        .iter()
+        .fold(true, |all, &byte| all & is_visible(byte));
+    are_visible && !subject.is_empty() && str::from_utf8(subject).is_ok()
+}
+
+/// Appends the frame of a message. The subject [is one](is_subject).
+fn publish(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) {
+    /// The words, line ends and length around subject and payload.
+    const AROUND: usize = 32;
+    out.reserve(subject.len() + payload.len() + AROUND);
+    let mut digits = itoa::Buffer::new();
+    let length = digits.format(payload.len()).as_bytes();
+    for part in [b"PUB ", subject, b" ", length, CRLF, payload, CRLF] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Appends the frame of a message that has headers, which end with an empty line. Where there is a
+/// `reply`, the server's answer comes on that subject. Subject and reply [are such](is_subject).
+fn publish_with_headers(
+    out: &mut Vec<u8>,
+    subject: &[u8],
+    reply: Option<&str>,
+    headers: &[u8],
+    payload: &[u8],
+) {
+    /// The words, line ends and lengths around the parts.
+    const AROUND: usize = 48;
+    let reply = reply.unwrap_or_default().as_bytes();
+    out.reserve(subject.len() + reply.len() + headers.len() + payload.len() + AROUND);
+    let (mut of_headers, mut of_all) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let of_headers = of_headers.format(headers.len()).as_bytes();
+    let of_all = of_all.format(headers.len() + payload.len()).as_bytes();
+    // Two spaces in a row are one.
+    for part in [
+        b"HPUB ", subject, b" ", reply, b" ", of_headers, b" ", of_all, CRLF, headers, payload,
+        CRLF,
+    ] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Appends a subscription to `out`.
+fn subscribe(out: &mut Vec<u8>, subject: &str, sid: u64) {
+    out.extend_from_slice(format!("SUB {subject} {sid}\r\n").as_bytes());
+}
+
+/// Appends the end of a subscription.
+fn unsubscribe(out: &mut Vec<u8>, sid: u64) {
+    out.extend_from_slice(format!("UNSUB {sid}\r\n").as_bytes());
 }
 
 #[cfg(test)]

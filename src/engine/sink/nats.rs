@@ -28,7 +28,6 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
-mod carrier;
 #[cfg(feature = "live")]
 mod live;
 mod window;
@@ -37,7 +36,6 @@ mod worker;
 use std::ops::Range;
 use std::sync::Arc;
 
-use self::carrier::Carrier;
 use super::broker::stats::{NatsStats, NatsStop};
 use super::broker::{Broker, CHANNEL_BATCHES, connections};
 use super::{Fate, MessageBatch, Sink, SinkError, Wake};
@@ -45,7 +43,7 @@ use crate::nats::wire::Wire;
 use crate::nats::{NatsError, NatsOptions};
 #[cfg(feature = "live")]
 pub use live::LiveNatsSink;
-use worker::NatsWorker;
+use worker::{Carrier, NatsWorker};
 
 /// Publishes to a NATS server (core NATS, no JetStream).
 #[derive(Debug)]

@@ -21,9 +21,8 @@ use super::hybrid::HybridWriter;
 use super::numbers::Number;
 use super::{Column, EncodedChunk, Encoder};
 use crate::chunk::{self, Chunk, ChunkError, read_numbers, read_texts};
-use crate::delta::Delta;
-use crate::hybrid::{Hybrid, Values};
 use crate::latin1::text_to_utf8;
+use crate::packed::{Delta, Hybrid, Values};
 
 const DICTIONARY: Encoding = Encoding::RLE_DICTIONARY;
 const FLOATS: [Encoding; 3] = [DICTIONARY, Encoding::PLAIN, Encoding::BYTE_STREAM_SPLIT];

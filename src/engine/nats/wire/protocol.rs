@@ -1,5 +1,4 @@
-//! The NATS protocol as far as publishing needs it: a server's bytes, cut into operations, and the
-//! frames of a client. Only computes.
+//! The NATS protocol as far as publishing needs it: a server's bytes, cut into operations. Only computes.
 //!
 //! No byte of a server is trusted. A line is bounded by [`LINE_MAX`], and a message is kept only if
 //! it has at most [`MESSAGE_MAX`] bytes: a longer one is skipped while it arrives. So what is buffered
@@ -16,7 +15,7 @@ pub const MESSAGE_MAX: usize = 16 * 1024;
 /// Characters of a bad line that an error shows.
 const SHOWN: usize = 60;
 /// What ends a line and a payload.
-const CRLF: &[u8] = b"\r\n";
+pub(super) const CRLF: &[u8] = b"\r\n";
 
 /// What a server says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub struct ServerMessage {
     pub sid: u64,
     /// Where it was sent to.
     pub subject: Bytes,
-    /// What its headers begin with: 503 where nobody listens.
+    /// What its headers begin with: 503 where no client listens.
     pub status: Option<u16>,
     /// The payload.
     pub payload: Bytes,
@@ -255,64 +254,6 @@ fn shown(line: &[u8]) -> String {
     format!("{}{dots}", printable_value(&text))
 }
 
-/// Whether `subject` can stand in a frame: UTF-8 without white space and control characters, one of
-/// which would end it.
-pub(super) fn is_subject(subject: &[u8]) -> bool {
-    // All bytes are looked at, which is faster than stopping at the first bad one.
-    let is_visible = |byte: u8| byte > b' ' && byte != 0x7f;
-    let are_visible = subject
-        .iter()
-        .fold(true, |all, &byte| all & is_visible(byte));
-    are_visible && !subject.is_empty() && str::from_utf8(subject).is_ok()
-}
-
-/// Appends the frame of a message. The subject [is one](is_subject).
-pub(super) fn publish(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) {
-    /// The words, line ends and length around subject and payload.
-    const AROUND: usize = 32;
-    out.reserve(subject.len() + payload.len() + AROUND);
-    let mut digits = itoa::Buffer::new();
-    let length = digits.format(payload.len()).as_bytes();
-    for part in [b"PUB ", subject, b" ", length, CRLF, payload, CRLF] {
-        out.extend_from_slice(part);
-    }
-}
-
-/// Appends the frame of a message that has headers, which end with an empty line. Where there is a
-/// `reply`, the server's answer comes on that subject. Subject and reply [are such](is_subject).
-pub(super) fn publish_with_headers(
-    out: &mut Vec<u8>,
-    subject: &[u8],
-    reply: Option<&str>,
-    headers: &[u8],
-    payload: &[u8],
-) {
-    /// The words, line ends and lengths around the parts.
-    const AROUND: usize = 48;
-    let reply = reply.unwrap_or_default().as_bytes();
-    out.reserve(subject.len() + reply.len() + headers.len() + payload.len() + AROUND);
-    let (mut of_headers, mut of_all) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let of_headers = of_headers.format(headers.len()).as_bytes();
-    let of_all = of_all.format(headers.len() + payload.len()).as_bytes();
-    // Two spaces in a row are one.
-    for part in [
-        b"HPUB ", subject, b" ", reply, b" ", of_headers, b" ", of_all, CRLF, headers, payload,
-        CRLF,
-    ] {
-        out.extend_from_slice(part);
-    }
-}
-
-/// Appends a subscription.
-pub(super) fn subscribe(out: &mut Vec<u8>, subject: &str, sid: u64) {
-    out.extend_from_slice(format!("SUB {subject} {sid}\r\n").as_bytes());
-}
-
-/// Appends the end of a subscription.
-pub(super) fn unsubscribe(out: &mut Vec<u8>, sid: u64) {
-    out.extend_from_slice(format!("UNSUB {sid}\r\n").as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -439,22 +380,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_frame_with_headers_states_both_lengths() {
-        let mut out = Vec::new();
-        publish_with_headers(
-            &mut out,
-            b"a.b",
-            Some("_INBOX.r"),
-            b"NATS/1.0\r\n\r\n",
-            b"xyz",
-        );
-        assert_eq!(out, b"HPUB a.b _INBOX.r 12 15\r\nNATS/1.0\r\n\r\nxyz\r\n");
-        out.clear();
-        publish_with_headers(&mut out, b"a.b", None, b"NATS/1.0\r\n\r\n", b"");
-        assert_eq!(out, b"HPUB a.b  12 12\r\nNATS/1.0\r\n\r\n\r\n");
-    }
-
     /// Bytes of which many are of the protocol.
     fn likely() -> impl Strategy<Value = Vec<u8>> {
         let words = prop::sample::select(vec![
@@ -485,36 +410,5 @@ mod tests {
         fn prop_pieces_do_not_change_what_is_read(bytes in likely(), piece in 1_usize..20) {
             prop_assert_eq!(read(&bytes, piece), read(&bytes, bytes.len()));
         }
-
-        #[test]
-        fn prop_a_frame_is_one_message(
-            subject in prop::collection::vec(any::<u8>(), 0..12),
-            payload in prop::collection::vec(any::<u8>(), 0..40),
-        ) {
-            let mut out = Vec::new();
-            publish(&mut out, &subject, &payload);
-            let head = [b"PUB ", &subject[..], b" ", payload.len().to_string().as_bytes()].concat();
-            prop_assert_eq!(&out, &[&head[..], CRLF, &payload, CRLF].concat());
-            if is_subject(&subject) {
-                let first = out.windows(2).position(|two| two == CRLF);
-                prop_assert_eq!(first, Some(head.len()));
-                let words = head.split(u8::is_ascii_whitespace).count();
-                prop_assert_eq!(words, 3);
-            }
-        }
-    }
-
-    #[test]
-    fn a_subject_cannot_hold_protocol() {
-        for good in ["a", "market.tick.SHFE.rb2601", "SPD%20RM601&RM605", "µ"] {
-            assert!(is_subject(good.as_bytes()), "{good}");
-        }
-        let bad = [
-            "", "a b", "a\tb", "a\rb", "a\nb", "a\u{b}b", "a\u{c}b", "a\u{0}", "\u{7f}",
-        ];
-        for bad in bad {
-            assert!(!is_subject(bad.as_bytes()), "{bad:?}");
-        }
-        assert!(!is_subject(b"\xff"));
     }
 }

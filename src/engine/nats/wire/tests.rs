@@ -121,6 +121,22 @@ fn a_mark_comes_back_whole_or_in_halves() {
 }
 
 #[test]
+fn a_frame_with_headers_states_both_lengths() {
+    let mut out = Vec::new();
+    publish_with_headers(
+        &mut out,
+        b"a.b",
+        Some("_INBOX.r"),
+        b"NATS/1.0\r\n\r\n",
+        b"xyz",
+    );
+    assert_eq!(out, b"HPUB a.b _INBOX.r 12 15\r\nNATS/1.0\r\n\r\nxyz\r\n");
+    out.clear();
+    publish_with_headers(&mut out, b"a.b", None, b"NATS/1.0\r\n\r\n", b"");
+    assert_eq!(out, b"HPUB a.b  12 12\r\nNATS/1.0\r\n\r\n\r\n");
+}
+
+#[test]
 fn messages_have_the_headers_of_their_place_and_answers_come_back() {
     run(async {
         let (wire, mut server) = connection(4096);
@@ -341,4 +357,37 @@ proptest! {
         // One answer may stand for several questions.
         prop_assert!(answers <= asked && (answers > 0 || asked == 0), "{answers} of {asked}");
     }
+}
+
+proptest! {
+    #[test]
+    fn prop_a_frame_is_one_message(
+        subject in prop::collection::vec(any::<u8>(), 0..12),
+        payload in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let mut out = Vec::new();
+        publish(&mut out, &subject, &payload);
+        let head = [b"PUB ", &subject[..], b" ", payload.len().to_string().as_bytes()].concat();
+        prop_assert_eq!(&out, &[&head[..], CRLF, &payload, CRLF].concat());
+        if is_subject(&subject) {
+            let first = out.windows(2).position(|two| two == CRLF);
+            prop_assert_eq!(first, Some(head.len()));
+            let words = head.split(u8::is_ascii_whitespace).count();
+            prop_assert_eq!(words, 3);
+        }
+    }
+}
+
+#[test]
+fn a_subject_cannot_hold_protocol() {
+    for good in ["a", "market.tick.SHFE.rb2601", "SPD%20RM601&RM605", "µ"] {
+        assert!(is_subject(good.as_bytes()), "{good}");
+    }
+    let bad = [
+        "", "a b", "a\tb", "a\rb", "a\nb", "a\u{b}b", "a\u{c}b", "a\u{0}", "\u{7f}",
+    ];
+    for bad in bad {
+        assert!(!is_subject(bad.as_bytes()), "{bad:?}");
+    }
+    assert!(!is_subject(b"\xff"));
 }
