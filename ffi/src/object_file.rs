@@ -48,7 +48,7 @@ struct Segment {
 }
 
 impl<'a> ObjectFile<'a> {
-    /// The file; `None` if it is no 64-bit little-endian ELF file.
+    /// The file; `None` for anything but a 64-bit little-endian ELF file.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let is_elf = bytes.starts_with(b"\x7fELF") && bytes.len() >= HEADER_LEN;

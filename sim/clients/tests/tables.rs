@@ -1,6 +1,5 @@
-//! The tables of all versions against the vendor's files: their version texts, the slots of their
-//! classes, and the displacement through which they call each callback; and against what a C++
-//! compiler says of their headers.
+//! The tables of all versions against the vendor's files: version texts, slots of the classes, and
+//! the displacement through which each callback is called. The headers are read by a C++ compiler.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,6 +31,10 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
+fn usize_at(bytes: &[u8], at: usize) -> usize {
+    usize::try_from(u64_at(bytes, at)).unwrap()
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> usize {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
 }
@@ -49,13 +52,13 @@ impl Library {
     fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap();
         let sections: Vec<usize> = {
-            let start = u64_at(&bytes, 40) as usize;
+            let start = usize_at(&bytes, 40);
             let count = usize::from(u16::from_le_bytes([bytes[60], bytes[61]]));
             (0..count).map(|index| start + 64 * index).collect()
         };
         let range = |section: usize| {
-            let start = u64_at(&bytes, section + 24) as usize;
-            start..start + u64_at(&bytes, section + 32) as usize
+            let start = usize_at(&bytes, section + 24);
+            start..start + usize_at(&bytes, section + 32)
         };
         let of_kind = |kind: usize| -> Vec<usize> {
             let all = sections.iter().copied();
@@ -70,21 +73,18 @@ impl Library {
                 let name = &bytes[strings + u32_at(symbol, 0)..];
                 let end = name.iter().position(|&byte| byte == 0).unwrap();
                 let name = String::from_utf8_lossy(&name[..end]).into_owned();
-                (
-                    name,
-                    u64_at(symbol, 8) as usize,
-                    u64_at(symbol, 16) as usize,
-                )
+                (name, usize_at(symbol, 8), usize_at(symbol, 16))
             })
             .collect();
         let mut relocations = BTreeMap::new();
         for section in of_kind(4) {
             for entry in bytes[range(section)].chunks_exact(24) {
-                let (place, info) = (u64_at(entry, 0) as usize, u64_at(entry, 8));
-                let addend = u64_at(entry, 16) as usize;
+                let (place, info) = (usize_at(entry, 0), u64_at(entry, 8));
+                let addend = usize_at(entry, 16);
                 match info & 0xffff_ffff {
                     // R_X86_64_64 and R_X86_64_RELATIVE.
-                    1 => relocations.insert(place, all[(info >> 32) as usize].1 + addend),
+                    1 => relocations
+                        .insert(place, all[usize::try_from(info >> 32).unwrap()].1 + addend),
                     8 => relocations.insert(place, addend),
                     _ => None,
                 };
@@ -154,13 +154,13 @@ impl Library {
 
     /// Where in the file an address is.
     fn offset(&self, address: usize) -> usize {
-        let start = u64_at(&self.bytes, 32) as usize;
+        let start = usize_at(&self.bytes, 32);
         let count = usize::from(u16::from_le_bytes([self.bytes[56], self.bytes[57]]));
         let headers = (0..count).map(|index| &self.bytes[start + 56 * index..][..56]);
         let mut loaded = headers.filter(|header| u32_at(header, 0) == 1);
         let found = loaded.find_map(|header| {
-            let inside = address.checked_sub(u64_at(header, 16) as usize)?;
-            (inside < u64_at(header, 32) as usize).then(|| u64_at(header, 8) as usize + inside)
+            let inside = address.checked_sub(usize_at(header, 16))?;
+            (inside < usize_at(header, 32)).then(|| usize_at(header, 8) + inside)
         });
         found.unwrap()
     }

@@ -25,8 +25,8 @@ pub fn open_log() {
     log::open(variable("TICKDECK_SIM_LOG").as_deref());
 }
 
-/// The library was loaded into a process. Only a `tickdeck sim run` is told: a preloaded library is in
-/// every program that the client starts.
+/// The library was loaded into a process. Only a `tickdeck sim run` needs to know: a preloaded library
+/// is in every program that the client starts.
 pub fn loaded() {
     if variable(report::VARIABLE).is_none() {
         return;

@@ -151,7 +151,7 @@ impl Market {
 
     /// Whether the market moves at `now`.
     pub fn motion(&self, now: MonoNanos) -> Motion {
-        // The start is final, so nobody else has to be asked.
+        // The start is final, so the file need not be read.
         if let Some(started) = self.facts().started {
             return Motion::Since(started);
         }

@@ -36,7 +36,7 @@ struct Report {
 }
 
 impl Report {
-    /// `None` for a folder that is gone: nobody reads it any more.
+    /// `None` for a folder that is gone: its reader has ended.
     fn open(folder: PathBuf) -> Option<Self> {
         let mut options = OpenOptions::new();
         let lines = options.create(true).append(true).open(folder.join(LINES));
@@ -65,7 +65,7 @@ fn report() -> Option<&'static Report> {
     REPORT.get()?.as_ref()
 }
 
-/// Whether somebody reads what is reported.
+/// Whether this process has a reader.
 pub(crate) fn is_read() -> bool {
     report().is_some()
 }
@@ -106,7 +106,7 @@ impl DeliveredTicks {
     pub fn add(&mut self) {
         self.count += 1;
         if let Some(file) = &self.file {
-            // As with lines: the client goes on without.
+            // As with lines: the client does not need it.
             let _ = file.write_all_at(&self.count.to_le_bytes(), 0);
         }
     }

@@ -145,7 +145,7 @@ pub const VARIABLE_PREFIX: &str = "TICKDECK_SIM_";
 /// Variables that are the whole library's, and no settings of a session.
 const OF_THE_LIBRARY: [&str; 2] = ["api_version", "log"];
 
-/// Variables of `tickdeck sim run` and of tickdeck's tests, which are no settings.
+/// Variables of `tickdeck sim run` and of tickdeck's tests, which the library ignores.
 const OF_TICKDECK: [&str; 4] = ["report", "shared", "library", "clients"];
 
 /// The scheme of an address that carries settings.

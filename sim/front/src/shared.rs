@@ -1,8 +1,8 @@
 //! The part of a market that several processes share: a small file in a private folder.
 //!
 //! A process holds the file's lock for one read and write of 40 bytes. A process that dies therefore
-//! leaves whole facts behind, and the system releases its locks. The folder begins anew with the
-//! first process that finds no other one in it.
+//! leaves whole facts behind, and the system releases its locks. The first process that finds no
+//! other one in the folder empties it.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -14,7 +14,7 @@ use tickdeck_core::clock::MonoNanos;
 /// Names the folder.
 pub const VARIABLE: &str = "TICKDECK_SIM_SHARED";
 
-/// Whoever uses the folder holds this file's lock.
+/// Every process that uses the folder holds this file's lock.
 const MEMBERS: &str = "members.lock";
 
 /// How the names of the markets' files begin.
@@ -34,7 +34,7 @@ const LEN: usize = 40;
 pub struct Facts {
     /// When the market began to move.
     pub started: Option<MonoNanos>,
-    /// When somebody subscribed last, before that.
+    /// The last subscription before that.
     pub last_subscription: Option<MonoNanos>,
     /// Events that some session has passed.
     pub reached: u64,
@@ -87,7 +87,7 @@ impl Facts {
 #[derive(Debug)]
 pub struct SharedFolder {
     path: PathBuf,
-    /// Its lock says that somebody is here.
+    /// Its lock says that the folder is in use.
     _members: File,
 }
 
@@ -95,7 +95,7 @@ impl SharedFolder {
     /// Uses a folder, which is created if it is not there. Without another user it is emptied first.
     ///
     /// # Errors
-    /// When it cannot be used, or belongs to somebody else.
+    /// When it cannot be used, or belongs to another user.
     pub fn join(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let members = OpenOptions::new()
@@ -109,7 +109,7 @@ impl SharedFolder {
         match members.try_lock() {
             Ok(()) => {
                 empty(path)?;
-                // Whoever comes in between finds an empty folder, which is the same.
+                // A process that comes in between finds an empty folder, which is the same.
                 members.unlock()?;
             }
             Err(TryLockError::WouldBlock) => {}
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_begins_anew_when_nobody_is_left() {
+    fn a_folder_is_emptied_when_its_last_user_has_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("word");
         let reached = |shared: &SharedFolder, key| {

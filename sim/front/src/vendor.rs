@@ -29,6 +29,8 @@ pub struct Mapping {
     pub end: usize,
     /// The file.
     pub path: PathBuf,
+    /// Whether it may be executed.
+    pub is_code: bool,
 }
 
 /// What a vendor's file says of itself.
@@ -50,7 +52,7 @@ pub fn mappings(maps: &str) -> Vec<Mapping> {
             rest = after.trim_start();
             Some(word)
         };
-        let (range, _permissions, _offset, _device) = (word()?, word()?, word()?, word()?);
+        let (range, permissions, _offset, _device) = (word()?, word()?, word()?, word()?);
         let (_inode, path) = rest.split_once(' ')?;
         let (start, end) = range.split_once('-')?;
         let address = |text| usize::from_str_radix(text, 16).ok();
@@ -59,6 +61,7 @@ pub fn mappings(maps: &str) -> Vec<Mapping> {
             start: address(start)?,
             end: address(end)?,
             path: path.into(),
+            is_code: permissions.contains('x'),
         })
     };
     maps.lines().filter_map(read).collect()
@@ -241,6 +244,7 @@ mod tests {
         assert_eq!(mappings.len(), 4);
         assert_eq!(mappings[1].start, 0x7f10_0000_0000);
         assert_eq!(mappings[1].end, 0x7f10_0040_0000);
+        assert!(mappings[1].is_code && !mappings[2].is_code);
         let market_data = named_files(&mappings, Front::MarketData);
         let wanted = "/opt/my site/openctp_ctp.libs/libthostmduserapi_se-9c6d321f.so";
         assert_eq!(market_data, [Path::new(wanted)]);

@@ -12,7 +12,7 @@ use tickdeck_front::environment;
 
 /// Runs when the dynamic linker has loaded the library.
 extern "C" fn loaded() {
-    // A panic must not leave it; there is nobody to tell.
+    // A panic must not leave it, and the client does not need the report.
     let _ = catch_unwind(environment::loaded);
 }
 
@@ -75,7 +75,7 @@ unsafe fn is_of_network(address: *const c_void, len: u32) -> bool {
     matches!(c_int::from(family), libc::AF_INET | libc::AF_INET6)
 }
 
-/// `connect` of whoever comes after this library, in the end the C library's.
+/// The next `connect` after this library's, in the end the C library's.
 ///
 /// # Safety
 /// As `connect(2)`.
