@@ -32,6 +32,8 @@ pub fn loaded() {
         return;
     }
     open_log();
+    // Now, so that a client which counts its files finds none that came later.
+    let _ = shared_folder();
     let program = std::env::current_exe().unwrap_or_default();
     let program = program.to_string_lossy().into_owned();
     log::report("sim_loaded", &[("program", program.into())]);

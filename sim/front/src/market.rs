@@ -106,12 +106,9 @@ impl Market {
     /// Shares the facts with other processes. What they know already counts.
     fn share(&mut self, folder: &SharedFolder, key: &str) {
         let started = self.facts().started;
-        let joined = folder.market(key).and_then(|shared| {
-            shared.with(|facts| facts.started = facts.started.or(started))?;
-            Ok(shared)
-        });
-        match joined {
-            Ok(shared) => self.shared = Some(shared),
+        let shared = folder.market(key);
+        match shared.with(|facts| facts.started = facts.started.or(started)) {
+            Ok(()) => self.shared = Some(shared),
             Err(error) => not_shared(&error),
         }
     }

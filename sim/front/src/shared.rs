@@ -123,18 +123,11 @@ impl SharedFolder {
     }
 
     /// The market of this key.
-    ///
-    /// # Errors
-    /// When its file cannot be opened.
-    pub(crate) fn market(&self, key: &str) -> io::Result<SharedFacts> {
+    pub(crate) fn market(&self, key: &str) -> SharedFacts {
         let name = format!("{MARKET}{:016x}", digest(key));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(self.path.join(name))?;
-        Ok(SharedFacts { file })
+        SharedFacts {
+            path: self.path.join(name),
+        }
     }
 }
 
@@ -155,28 +148,34 @@ fn digest(key: &str) -> u64 {
     })
 }
 
-/// The facts of one market.
+/// The facts of one market. Its file is opened for each change, which are few: clients count the files
+/// that a library leaves open.
 #[derive(Debug)]
 pub(crate) struct SharedFacts {
-    file: File,
+    path: PathBuf,
 }
 
 impl SharedFacts {
     /// Runs `change` on the facts while no other process can.
     ///
     /// # Errors
-    /// When the file cannot be locked, read or written.
+    /// When the file cannot be opened, locked, read or written.
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut Facts) -> R) -> io::Result<R> {
-        self.file.lock()?;
-        let changed = self.change(change);
-        self.file.unlock()?;
-        changed
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&self.path)?;
+        // The end of the file ends the lock.
+        file.lock()?;
+        Self::change(&file, change)
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Facts) -> R) -> io::Result<R> {
+    fn change<R>(file: &File, change: impl FnOnce(&mut Facts) -> R) -> io::Result<R> {
         let mut bytes = [0; LEN];
         // A new file is shorter.
-        match self.file.read_exact_at(&mut bytes, 0) {
+        match file.read_exact_at(&mut bytes, 0) {
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
             _ => {}
         }
@@ -184,7 +183,7 @@ impl SharedFacts {
         let mut facts = before;
         let result = change(&mut facts);
         if facts != before {
-            self.file.write_all_at(&facts.to_bytes(), 0)?;
+            file.write_all_at(&facts.to_bytes(), 0)?;
         }
         Ok(result)
     }
@@ -212,11 +211,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("word");
         let reached = |shared: &SharedFolder, key| {
-            let facts = shared.market(key).unwrap();
+            let facts = shared.market(key);
             facts.with(|facts| facts.reached).unwrap()
         };
         let first = SharedFolder::join(&path).unwrap();
-        let facts = first.market("a").unwrap();
+        let facts = first.market("a");
         facts.with(|facts| facts.reached = 5).unwrap();
         let second = SharedFolder::join(&path).unwrap();
         assert_eq!(reached(&second, "a"), 5);
