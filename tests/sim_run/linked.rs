@@ -126,7 +126,9 @@ fn the_variables_alone_do_the_same() {
     let mut words: Vec<_> = printed.get_args().map(ToOwned::to_owned).collect();
     words[1] = "env".into();
     printed = crate::support::cli::command_of(crate::support::cli::binary());
-    printed.args(words);
+    printed
+        .args(words)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     let variables = finish(printed).done().stdout;
     let wanted = expected();
     let mut shell = crate::support::cli::command_of("sh");

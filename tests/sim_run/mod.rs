@@ -95,6 +95,8 @@ fn sim_run(simulated: &Path, flags: &[&str]) -> Command {
         .arg("--library")
         .arg(simulated)
         .args(flags)
+        // The locale is made once for all tests, and not in the user's folder.
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .env("TICKDECK_SIM_SETTLE", "200ms");
     command
 }

@@ -82,7 +82,6 @@ fn told(test: &str, package: &str, program: &str, words: &[&str]) -> Option<(End
         .args(instruments())
         .current_dir(folder.path())
         .env("HOME", folder.path())
-        .env("XDG_CACHE_HOME", cache())
         .env("PYTHONPATH", &packages)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     let run = finish(command);
@@ -91,11 +90,6 @@ fn told(test: &str, package: &str, program: &str, words: &[&str]) -> Option<(End
     assert_eq!(sums(&packages), before, "{package} was changed");
     let summary = serde_json::from_str(&run.stdout).unwrap();
     Some((run, serde_json::from_str(&text).unwrap(), summary))
-}
-
-/// The locale is made once for all tests.
-fn cache() -> PathBuf {
-    std::env::temp_dir().join("tickdeck-tests-cache")
 }
 
 fn every_tick_and_a_login(test: &str, package: &str, version: &str, program: &str) {
@@ -189,7 +183,6 @@ fn vnpy_needs_nothing_but_the_command() {
         .args(symbols)
         .current_dir(folder.path())
         .env("HOME", folder.path())
-        .env("XDG_CACHE_HOME", cache())
         .env("PYTHONPATH", &packages)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         // vn.py subscribes one by one.
