@@ -807,8 +807,8 @@ fn a_given_contract_table_replaces_a_damaged_one() {
     const WITH: &str = "--contracts table.csv";
     type Spoil = fn(&std::path::Path);
     let spoils: [(&str, Spoil); 3] = [
-        ("Corrupt footer", |path| {
-            std::fs::write(path, "PAR1PAR1").unwrap();
+        ("is damaged: ", |path| {
+            std::fs::write(path, "no table").unwrap();
         }),
         ("BLAKE3 is", |path| {
             std::fs::copy(quirks().join("contracts.parquet"), path).unwrap();

@@ -47,7 +47,7 @@ pub struct Recording {
     unsealed: Unsealed,
     is_being_written: bool,
     unused: Vec<Finding>,
-    /// Whether the caller has another contract table in place of its own, which is damaged.
+    /// Whether the caller has another contract table in place of the recorded one, which is damaged.
     has_other_contracts: bool,
 }
 
@@ -402,7 +402,7 @@ impl Recording {
     }
 
     /// Drops its contract table if that is damaged, because the caller has another one. The table is then
-    /// among the files that are [`unused`](Self::unused), and no damage any more.
+    /// among the files that are [`unused`](Self::unused), and no longer damage.
     pub fn replace_damaged_contracts(&mut self) {
         if !self.is_without_contracts() {
             self.unused.extend(self.contracts_damage());
@@ -416,7 +416,7 @@ impl Recording {
         self.unused.iter().any(|unused| unused.file == path)
     }
 
-    /// Whether the caller has another contract table in place of its own.
+    /// Whether the caller has another contract table in place of the recorded one.
     pub(super) const fn has_other_contracts(&self) -> bool {
         self.has_other_contracts
     }
