@@ -381,6 +381,20 @@ impl Recording {
             let listed = contracts_file::read(&*self.storage, &path);
             table.extend(listed.map_err(|error| match error {
                 RecordingError::Parquet { .. } => RecordingError::damaged(&path, problem(&error)),
+                RecordingError::WrongSchema {
+                    column,
+                    expected,
+                    found,
+                    ..
+                } => {
+                    let problem = format!("column {column:?} should be {expected}, found {found}");
+                    RecordingError::damaged(&path, problem)
+                }
+                RecordingError::Io { ref source, .. }
+                    if source.kind() == ErrorKind::IsADirectory =>
+                {
+                    RecordingError::damaged(&path, problem(&error))
+                }
                 other => other,
             })?);
         }
