@@ -368,15 +368,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         state_lost(&mut sealed, unlisted);
     }
     let mut kept = [partly.kept, spoilt].concat();
-    let is_segment = |finding: &Finding| {
-        let mut segments = sealed.segments.iter();
-        segments.any(|segment| folder.join(&segment.file) == finding.file)
-    };
-    // One that is not as the manifest states may be another recording's, and still be readable.
-    let counted = match damaged.iter().any(is_segment) {
-        true => None,
-        false => count_segments(storage, &folder, &sealed),
-    };
+    let counted = count_segments(storage, &folder, &sealed, &damaged);
     let is_known = counted.is_some();
     let (sealed, observed) = match counted {
         // The manifest may have counted wrongly.
@@ -521,12 +513,18 @@ fn lost_for_ever(journal: &JournalFiles) -> Option<LostEvents> {
     })
 }
 
-/// The counts of the segments and the digest of their events; `None` if they cannot all be read.
+/// The counts of the segments and the digest of their events; `None` if one is damaged or cannot be read.
+/// A segment that is not as the manifest states may be another recording's, and still be readable.
 fn count_segments(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     sealed: &Manifest,
+    damaged: &[Finding],
 ) -> Option<(Manifest, Observed)> {
+    let mut segments = sealed.segments.iter().map(|it| folder.join(&it.file));
+    if segments.any(|segment| damaged.iter().any(|finding| finding.file == segment)) {
+        return None;
+    }
     let mut observed = Observed::default();
     let visit = &mut |event: &Event| observed.on(event);
     let all = sealed.segments.len();

@@ -876,7 +876,7 @@ fn segments_in_the_place_of_others_are_stated_and_not_counted() {
     let files: Vec<_> = recovery.lost.iter().map(|lost| lost.file.clone()).collect();
     let segments = ["part-00000.parquet", "part-00001.parquet"];
     assert_eq!(files, segments.map(|name| path.join(name)));
-    // Whoever puts them back has everything.
+    // Back in their places they have everything.
     swap();
     let recording = Recording::open(&path).unwrap();
     assert_eq!(verify(&recording, &mut |_| {}).findings, []);
