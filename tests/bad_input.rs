@@ -806,14 +806,18 @@ fn a_salvage_of_nothing_names_the_loss() {
 fn a_given_contract_table_replaces_a_damaged_one() {
     const WITH: &str = "--contracts table.csv";
     type Spoil = fn(&std::path::Path);
-    let spoils: [(&str, Spoil); 3] = [
-        ("Corrupt footer", |path| {
-            std::fs::write(path, "PAR1PAR1").unwrap();
+    let spoils: [(&str, Spoil); 5] = [
+        ("is damaged: ", |path| {
+            std::fs::copy(quick().join("part-00000.parquet"), path).unwrap();
+        }),
+        ("is damaged: ", |path| {
+            std::fs::write(path, "no table").unwrap();
         }),
         ("BLAKE3 is", |path| {
             std::fs::copy(quirks().join("contracts.parquet"), path).unwrap();
         }),
         ("it is missing", |path| std::fs::remove_file(path).unwrap()),
+        ("is a directory", |path| std::fs::create_dir(path).unwrap()),
     ];
     let folder = folder();
     let table = repository("fixtures/contracts/own.csv");

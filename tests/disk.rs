@@ -76,6 +76,27 @@ fn a_full_disk_keeps_a_prefix_that_is_recovered() {
     assert!(events(&path) == found, "recover keeps what was readable");
 }
 
+/// The disk is full before the journal was brought to it.
+#[test]
+fn what_no_disk_confirmed_can_be_recovered() {
+    let Some(disk) = Disk::in_memory("a disk that is full at once", "1200k") else {
+        return;
+    };
+    let path = disk.join("rec");
+    let words = "--min-free-space 0 --sync-every 1h --log-format json";
+    let failed = finish(record(MARKET, words, &path));
+    assert_failed(&failed, "No space left on device");
+    let said = logged(&failed.stderr, "recording_failed");
+    assert_eq!(said[0]["recorded"], 0, "{failed:?}");
+    let message = said[0]["message"].as_str().unwrap();
+    assert!(message.contains("recover the recording"), "{message}");
+    let found = events(&path);
+    assert_prefix(&found, &market(&Folder::new()));
+    disk.remount("size=32m");
+    assert!(matches!(verb("recover", &path).code, Some(0 | 3)));
+    assert!(events(&path) == found);
+}
+
 /// The segments of several journal files fit where the one that was begun has gone, and not beside it.
 #[test]
 fn a_full_disk_is_sealed_by_record_itself() {

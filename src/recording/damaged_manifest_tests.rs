@@ -28,14 +28,10 @@ fn a_manifest_with_impossible_counts_is_refused_and_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");
     let events = some_ticks(55);
-    let spoils: [fn(&mut Manifest); 4] = [
+    let spoils: [fn(&mut Manifest); 3] = [
         |manifest| {
             manifest.events = u64::MAX;
             manifest.segments[1].last_seq = u64::MAX;
-        },
-        |manifest| {
-            let dropped = [("a", u64::MAX), ("b", u64::MAX)];
-            manifest.ledger.dropped = dropped.map(|(it, count)| (it.to_owned(), count)).into();
         },
         |manifest| manifest.ledger.received = u64::MAX,
         |manifest| *manifest.instruments.values_mut().next().unwrap() = u64::MAX,
@@ -230,9 +226,62 @@ fn a_manifest_of_another_session_is_made_again() {
     let mut manifest = Manifest::read(&path).unwrap();
     let session = std::mem::replace(&mut manifest.session, "another".into());
     manifest.write(&*local(), &path).unwrap();
-    let recovery = assert_recovers(&path, &events);
+    let recovery = recover(&path).unwrap();
     assert_eq!(recovery.session, session);
     assert_eq!(recovery.kept, [path.join("manifest.json.damaged")]);
+    let [lost] = &recovery.lost[..] else {
+        panic!("the rest of it may be another's: {recovery:?}");
+    };
+    assert_eq!(lost.file, recovery.kept[0]);
+    assert!(lost.problem.contains("it is of session \"another\""));
+    assert_eq!(events_of(&path), events);
+    assert_eq!(recover(&path).unwrap().lost, recovery.lost);
+}
+
+#[test]
+fn drops_and_losses_that_no_recording_has_are_stated() {
+    const LARGE: u64 = 1 << 62;
+    let folder = tempfile::tempdir().unwrap();
+    let events = some_ticks(55);
+    let far = |first_seq, last_seq| LostEvents {
+        first_seq,
+        last_seq: Some(last_seq),
+        file: "part-00000.parquet".into(),
+        problem: "gone".into(),
+    };
+    type Put = fn(&mut Manifest);
+    let puts: [(&str, Put); 3] = [
+        ("one", |it| {
+            it.ledger.dropped.insert("a".into(), u64::MAX);
+        }),
+        ("sum", |it| {
+            let reasons = ["a", "b", "c", "d"].map(|reason| (reason.to_owned(), LARGE));
+            it.ledger.dropped.extend(reasons);
+        }),
+        ("lost", |it| it.lost.clear()),
+    ];
+    for (name, put) in puts {
+        let path = folder.path().join(name);
+        killed(&path, &events);
+        let mut manifest = Manifest::read(&path).unwrap();
+        manifest.ledger.dropped.insert("full".into(), 7);
+        manifest.lost.push(far(3, u64::MAX));
+        put(&mut manifest);
+        if name == "lost" {
+            manifest.lost.push(far(3, LARGE + 1));
+        }
+        manifest.write(&*local(), &path).unwrap();
+        let recovery = recover(&path).unwrap();
+        let kept = path.join("manifest.json.damaged");
+        assert_eq!(recovery.kept, [kept.as_path()], "{name}");
+        let stated = recovery.lost.iter().find(|lost| lost.file == kept);
+        let stated = &stated.unwrap().problem;
+        assert!(stated.contains("cannot be true"), "{name}: {stated}");
+        let made = Manifest::read(&path).unwrap();
+        assert_eq!(made.ledger.dropped.get("full"), Some(&7), "{name}");
+        assert_eq!(made.lost, []);
+        assert_eq!(events_of(&path), events, "{name}");
+    }
 }
 
 /// A session whose recorder was killed leaves both, and the next one recovers them.

@@ -231,7 +231,7 @@ pub enum RecordingError {
     /// There is nothing to recover: a manifest that cannot be read, and no events.
     #[error(
         "{} has nothing to recover: its manifest cannot be read ({problem}), and no segment or journal \
-         is there; remove the folder",
+         is there; remove the folder, unless it has `*.damaged` files that are needed",
         path.display()
     )]
     OnlyManifest {

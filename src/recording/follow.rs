@@ -63,6 +63,8 @@ impl Followed {
 pub struct FollowReader {
     storage: Arc<dyn Storage>,
     path: PathBuf,
+    /// The session whose journal files are read; any of a recorder that follows its own.
+    session: Option<String>,
     filter: EventFilter,
     place: Position,
     /// `seq` of the next event, wanted or not.
@@ -112,6 +114,7 @@ impl Recording {
         FollowReader {
             storage: Arc::clone(self.storage()),
             path: self.path().to_owned(),
+            session: Some(self.session().to_owned()),
             place: Position::Opened(Box::new(self.reader(filter.clone())), until),
             filter,
             next_seq: 0,
@@ -148,6 +151,7 @@ impl FollowReader {
         Self {
             storage: local(),
             path: folder.to_owned(),
+            session: None,
             place: Position::Unknown,
             filter: EventFilter::default(),
             next_seq: seq,
@@ -257,14 +261,18 @@ impl FollowReader {
         Ok(None)
     }
 
-    /// The journal file at `path`, if the next event may be in it.
+    /// The journal file at `path`, if it is of the session and the next event may be in it.
     fn journal_at(&self, path: &Path) -> Result<Option<JournalReader>> {
         let Ok(file) = self.storage.open(path) else {
             // Its events are in a segment by now.
             return Ok(None);
         };
         let reader = JournalReader::of_file(path, file)?;
-        Ok(reader.filter(|reader| reader.next_seq() <= self.next_seq))
+        let is_ours = |reader: &JournalReader| {
+            let mut ours = self.session.iter();
+            ours.all(|session| session == reader.session()) && reader.next_seq() <= self.next_seq
+        };
+        Ok(reader.filter(is_ours))
     }
 
     fn wait(&mut self, is_stopped: bool) {
@@ -382,6 +390,35 @@ mod tests {
             );
             drop(writer);
         }
+    }
+
+    #[test]
+    fn a_follower_reads_no_journal_of_another_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["rec", "other"].map(|name| folder.path().join(name));
+        let events = some_ticks(15);
+        let (writer, _) = written(&path, &events);
+        let theirs = RecordingOptions {
+            session: "another".into(),
+            ..options(Rolling {
+                row_group_rows: 10,
+                ..Rolling::default()
+            })
+        };
+        let (mut journal, sealer) = journal_of(RecordingWriter::create(&other, theirs).unwrap());
+        events
+            .iter()
+            .for_each(|event| journal.append(event).unwrap());
+        journal.write().unwrap();
+        let [ours, theirs] = [&path, &other].map(|path| path.join("journal-00001.tdj"));
+        std::fs::copy(theirs, &ours).unwrap();
+        let opened = Recording::open(&path).unwrap();
+        let followed = Followed::default();
+        assert_eq!(follow_all(&opened, &followed), events[..10]);
+        let damage = followed.damage().unwrap();
+        assert_eq!(damage.file, ours);
+        assert!(damage.problem.contains("session \"another\""), "{damage:?}");
+        drop((writer, sealer));
     }
 
     #[test]

@@ -187,6 +187,14 @@ struct Header {
     format_version: FormatVersion,
 }
 
+/// What can be read of a damaged manifest.
+#[derive(Debug)]
+pub(super) struct Description {
+    pub(super) manifest: Manifest,
+    /// False if drops or losses were left out, because no recording has such numbers.
+    pub(super) is_whole: bool,
+}
+
 impl Manifest {
     /// Reads `folder/manifest.json` from the local file system.
     ///
@@ -228,14 +236,26 @@ impl Manifest {
 
     /// What a damaged manifest still says about the session, if it can be parsed: source, calendar,
     /// contracts, drops and losses. It has no segment and no event.
-    pub(super) fn read_description(storage: &dyn Storage, path: &Path) -> Option<Self> {
+    pub(super) fn read_description(storage: &dyn Storage, path: &Path) -> Option<Description> {
         let text = read_whole(storage, path, MOST_MANIFEST_BYTES).ok()?;
         let mut manifest: Self = serde_json::from_slice(&text).ok()?;
-        let is_sane = |count: &u64| *count <= MOST_IN_ALL;
-        manifest.ledger.dropped.retain(|_, count| is_sane(count));
+        let stated = (manifest.ledger.dropped.len(), manifest.lost.len());
+        let mut sum = 0_u64;
+        // The events that are counted again need the other half.
+        let mut is_sane = |counts: [u64; 2]| {
+            let with = counts.into_iter().fold(sum, u64::saturating_add);
+            let is_sane = with <= MOST_IN_ALL / 2;
+            sum = if is_sane { with } else { sum };
+            is_sane
+        };
+        let ledger = &mut manifest.ledger;
+        ledger.dropped.retain(|_, count| is_sane([*count, 0]));
+        manifest
+            .lost
+            .retain(|lost| is_sane([lost.first_seq, lost.last_seq.unwrap_or(0)]));
+        let is_whole = stated == (manifest.ledger.dropped.len(), manifest.lost.len());
         manifest.ledger.received = 0;
         manifest.ledger.recorded = 0;
-        manifest.lost.retain(|lost| is_sane(&lost.first_seq));
         manifest.segments.clear();
         manifest.instruments.clear();
         manifest.trading_days.clear();
@@ -244,7 +264,7 @@ impl Manifest {
         (manifest.exchanges, manifest.gaps) = (None, None);
         manifest.digest.clear();
         TradingCalendar::parse(&manifest.calendar.text).ok()?;
-        Some(manifest)
+        Some(Description { manifest, is_whole })
     }
 
     /// Refuses segments that do not follow each other, and totals that are not theirs.

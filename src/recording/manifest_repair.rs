@@ -13,7 +13,9 @@ use super::error::RecordingError;
 use super::finding::Finding;
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalReader};
-use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
+use super::manifest::{
+    CalendarCopy, Description, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status,
+};
 use super::names::{MANIFEST_FILE, is_segment, is_set_aside, manifest_path, segment_file};
 use super::reader::Recording;
 use super::set_aside::keep_damaged;
@@ -100,7 +102,7 @@ pub(super) fn replace_damaged_manifest(
             session: manifest.session,
             format_version: manifest.format_version,
             status: manifest.status,
-            ..readable
+            ..readable.manifest
         };
     }
     list_around_holes(storage, folder, names, &mut manifest)?;
@@ -269,19 +271,45 @@ const LARGEST_HOLE: u64 = 1 << 32;
 /// What a manifest had that no other file has.
 const ONLY_THERE: &str = "the calendar, the dropped ticks and the losses it had are gone";
 
-/// What the manifests cost that were set aside, now or earlier. Wrong numbers are counted again, and cost
-/// nothing.
-pub(super) fn unreadable_manifests(storage: &dyn Storage, folder: &Path) -> Result<Vec<Finding>> {
-    let names = storage.list(folder)?.into_iter();
-    let kept = names.filter(|name| is_set_aside(name) && name.contains(MANIFEST_FILE));
-    let mut paths: Vec<PathBuf> = kept.map(|name| folder.join(name)).collect();
-    paths.retain(|path| Manifest::read_description(storage, path).is_none());
-    paths.sort();
-    let finding = |file| Finding {
-        file,
-        problem: format!("it could not be read, and another was made: {ONLY_THERE}"),
+/// What the manifests cost that were set aside, now or earlier. Wrong numbers of events are counted again,
+/// and cost nothing.
+pub(super) fn unreadable_manifests(
+    storage: &dyn Storage,
+    folder: &Path,
+    session: &str,
+) -> Result<Vec<Finding>> {
+    let mut names = storage.list(folder)?;
+    names.retain(|name| is_set_aside(name) && name.contains(MANIFEST_FILE));
+    names.sort();
+    let findings = names.into_iter().filter_map(|name| {
+        let file = folder.join(name);
+        let problem = cost_of(storage, &file, session)?;
+        Some(Finding { file, problem })
+    });
+    Ok(findings.collect())
+}
+
+/// What a manifest of this session cost that was set aside.
+fn cost_of(storage: &dyn Storage, manifest: &Path, session: &str) -> Option<String> {
+    let Some(Description { manifest, is_whole }) = Manifest::read_description(storage, manifest)
+    else {
+        return Some(format!(
+            "it could not be read, and another was made: {ONLY_THERE}"
+        ));
     };
-    Ok(paths.into_iter().map(finding).collect())
+    if !is_whole {
+        return Some(
+            "its numbers of dropped or lost events cannot be true, and are not in the new one"
+                .into(),
+        );
+    }
+    let theirs = manifest.session;
+    (theirs != session).then(|| {
+        format!(
+            "it is of session {theirs:?}: the calendar, the dropped ticks and the losses in the new one \
+             are of that session"
+        )
+    })
 }
 
 /// Session and source by the first journal file that says so.

@@ -381,6 +381,20 @@ impl Recording {
             let listed = contracts_file::read(&*self.storage, &path);
             table.extend(listed.map_err(|error| match error {
                 RecordingError::Parquet { .. } => RecordingError::damaged(&path, problem(&error)),
+                RecordingError::WrongSchema {
+                    column,
+                    expected,
+                    found,
+                    ..
+                } => {
+                    let problem = format!("column {column:?} should be {expected}, found {found}");
+                    RecordingError::damaged(&path, problem)
+                }
+                RecordingError::Io { ref source, .. }
+                    if source.kind() == ErrorKind::IsADirectory =>
+                {
+                    RecordingError::damaged(&path, problem(&error))
+                }
                 other => other,
             })?);
         }
@@ -402,7 +416,7 @@ impl Recording {
     }
 
     /// Drops its contract table if that is damaged, because the caller has another one. The table is then
-    /// among the files that are [`unused`](Self::unused), and no damage any more.
+    /// among the files that are [`unused`](Self::unused), and no longer damage.
     pub fn replace_damaged_contracts(&mut self) {
         if !self.is_without_contracts() {
             self.unused.extend(self.contracts_damage());

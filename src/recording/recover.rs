@@ -118,7 +118,7 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     }
     let mut recovery = recover_described(&storage, folder, &owner)?;
     // A manifest that could not be read costs something whenever that was, and is there.
-    let unreadable = unreadable_manifests(&*storage, folder)?;
+    let unreadable = unreadable_manifests(&*storage, folder, &recovery.session)?;
     recovery
         .lost
         .splice(0..0, missing.into_iter().chain(unreadable));
@@ -254,9 +254,12 @@ fn segments_to_repeat(
         return Ok(None);
     };
     let from_seq = starts[first];
+    let is_hashed = !is_damaged(&sealed.segments[first]);
     let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
     let found = JournalFiles::scan(files, &sealed.session, from_seq, &mut |_| {})?;
-    let is_there = || unsealed::has_segment(storage, folder, first, &sealed.session, from_seq);
+    // One that is not as the manifest states may be another recording's.
+    let is_there =
+        || is_hashed && unsealed::has_segment(storage, folder, first, &sealed.session, from_seq);
     if found.until_seq < sealed.events && !is_there() {
         return Ok(None);
     }
@@ -365,7 +368,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         state_lost(&mut sealed, unlisted);
     }
     let mut kept = [partly.kept, spoilt].concat();
-    let counted = count_segments(storage, &folder, &sealed);
+    let counted = count_segments(storage, &folder, &sealed, &damaged);
     let is_known = counted.is_some();
     let (sealed, observed) = match counted {
         // The manifest may have counted wrongly.
@@ -510,12 +513,18 @@ fn lost_for_ever(journal: &JournalFiles) -> Option<LostEvents> {
     })
 }
 
-/// The counts of the segments and the digest of their events; `None` if they cannot all be read.
+/// The counts of the segments and the digest of their events; `None` if one is damaged or cannot be read.
+/// A segment that is not as the manifest states may be another recording's, and still be readable.
 fn count_segments(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     sealed: &Manifest,
+    damaged: &[Finding],
 ) -> Option<(Manifest, Observed)> {
+    let mut segments = sealed.segments.iter().map(|it| folder.join(&it.file));
+    if segments.any(|segment| damaged.iter().any(|finding| finding.file == segment)) {
+        return None;
+    }
     let mut observed = Observed::default();
     let visit = &mut |event: &Event| observed.on(event);
     let all = sealed.segments.len();

@@ -857,3 +857,48 @@ fn a_manifest_that_cannot_be_read_and_no_events_are_nothing_to_recover() {
         assert_eq!(names(&path), [MANIFEST_FILE], "it stays");
     }
 }
+
+#[test]
+fn segments_in_the_place_of_others_are_stated_and_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    let swap = || {
+        let [first, second, other] =
+            ["part-00000.parquet", "part-00001.parquet", "x"].map(|name| path.join(name));
+        std::fs::rename(&first, &other).unwrap();
+        std::fs::rename(&second, &first).unwrap();
+        std::fs::rename(&other, &second).unwrap();
+    };
+    swap();
+    let recovery = recover(&path).unwrap();
+    let files: Vec<_> = recovery.lost.iter().map(|lost| lost.file.clone()).collect();
+    let segments = ["part-00000.parquet", "part-00001.parquet"];
+    assert_eq!(files, segments.map(|name| path.join(name)));
+    // Back in their places they have everything.
+    swap();
+    let recording = Recording::open(&path).unwrap();
+    assert_eq!(verify(&recording, &mut |_| {}).findings, []);
+    assert_eq!(events_of(&path), events);
+}
+
+#[test]
+fn a_segment_of_another_recording_is_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, other] = ["rec", "other"].map(|name| folder.path().join(name));
+    let events = some_ticks(55);
+    killed(&path, &events);
+    let mut theirs = events.clone();
+    theirs.iter_mut().for_each(|event| event.recv_ts.0 += 1);
+    killed(&other, &theirs);
+    let [ours, theirs] = [&path, &other].map(|path| path.join("part-00001.parquet"));
+    let own = std::fs::read(&ours).unwrap();
+    std::fs::copy(&theirs, &ours).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!(recovery.lost.len(), 1, "{recovery:?}");
+    std::fs::write(&ours, own).unwrap();
+    let recording = Recording::open(&path).unwrap();
+    assert_eq!(verify(&recording, &mut |_| {}).findings, []);
+    assert_eq!(events_of(&path), events);
+}

@@ -74,7 +74,7 @@ impl SegmentCheck {
         }
     }
 
-    /// Where the manifest differs. Where parts could not be read, events cannot be told apart by segment,
+    /// Where the manifest differs. Where parts could not be read, the segment of an event is not known,
     /// and only the sessions are compared.
     pub(super) fn compare(&self, manifest: &Manifest, is_whole: bool) -> Vec<Finding> {
         let mut findings = Vec::new();

@@ -32,6 +32,7 @@ pub(super) fn discard(writer: SessionRecorder) -> Option<Recorded> {
 
 /// Logs what failed, where, and what is safe.
 fn log(path: &str, recorded: &Recorded, error: &RecordingError) {
+    let is_gone = matches!(error, RecordingError::FolderReplaced { .. });
     let error = with_causes(error);
     let ticks = recorded.ticks;
     if let Some(ring) = &recorded.ring {
@@ -54,13 +55,21 @@ fn log(path: &str, recorded: &Recorded, error: &RecordingError) {
             error,
             "the recording was closed and ends with these ticks"
         ),
-        _ if ticks == 0 => tracing::error!(
+        _ if ticks == 0 && is_gone => tracing::error!(
             event = "recording_failed",
             path,
             recorded = ticks,
             sealed = false,
             error,
             "no tick is safe: there is nothing to recover"
+        ),
+        _ if ticks == 0 => tracing::error!(
+            event = "recording_failed",
+            path,
+            recorded = ticks,
+            sealed = false,
+            error,
+            "the disk confirmed no tick: recover the recording to keep what is there"
         ),
         _ => tracing::error!(
             event = "recording_failed",

@@ -41,7 +41,7 @@ pub struct ServerMessage {
     pub sid: u64,
     /// Where it was sent to.
     pub subject: Bytes,
-    /// What its headers begin with: 503 where no client listens.
+    /// What its headers begin with: 503 where the subject has no subscriber.
     pub status: Option<u16>,
     /// The payload.
     pub payload: Bytes,
