@@ -34,10 +34,7 @@ const PURPOSES: [(&str, &[&str]); 5] = [
             "prune", "push", "pull",
         ],
     ),
-    (
-        "Live CTP, and its clients without CTP",
-        &["live", "doctor", "smoke", "health", "sim"],
-    ),
+    ("Live CTP", &["live", "doctor", "smoke", "health"]),
     ("Set-up", &["completions", "man", "help"]),
 ];
 
