@@ -17,6 +17,8 @@ use super::storage::{ReadFile, Storage, StorageError};
 
 /// Bytes hashed at a time. They stay in the cache of a core.
 const HASH_BYTES: usize = 128 << 10;
+/// The same of a file on a server, where each read is a request.
+const REMOTE_HASH_BYTES: usize = 1 << 20;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -37,11 +39,15 @@ fn hash_range(
     range: Range<u64>,
     hasher: &mut blake3::Hasher,
 ) -> std::result::Result<(), StorageError> {
-    let mut buffer = vec![0; HASH_BYTES];
+    let most = match file.is_remote() {
+        true => REMOTE_HASH_BYTES,
+        false => HASH_BYTES,
+    };
+    let mut buffer = vec![0; most];
     let mut position = range.start;
     while position < range.end {
         let rest = usize::try_from(range.end - position).unwrap_or(usize::MAX);
-        let part = &mut buffer[..rest.min(HASH_BYTES)];
+        let part = &mut buffer[..rest.min(most)];
         file.read_at(part, position)?;
         hasher.update(part);
         position += part.len() as u64;
