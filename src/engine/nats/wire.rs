@@ -2,8 +2,8 @@
 //!
 //! The client library takes a message at a time through a channel, which costs a replay more than
 //! encoding the message. This connection offers what a sink needs and no more: frames, marks, answers
-//! to messages, and what the server refuses. Like every [`Connection`](super::connect::Connection) it is made once
-//! and never comes back.
+//! to messages, and what the server refuses. Like every [`Connection`](super::connect::Connection) it
+//! is made once and never comes back.
 //!
 //! It has no task. [`lost`](Peer::lost) reads and answers the server, and must be polled by the same
 //! task as the other methods. They write by themselves and wait where the server is slow.
