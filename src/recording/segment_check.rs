@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use tickdeck_core::event::Event;
-use tickdeck_core::time::UnixNanos;
 
 use super::finding::Finding;
 use super::manifest::{Manifest, SegmentEntry};
 use super::reader::Recording;
+use super::segment_info::SegmentInfo;
 use super::segment_reader::SegmentReader;
 
 /// The segments of a recording whose events are read in order.
@@ -26,12 +26,7 @@ struct Counted {
     session: Option<String>,
     /// Events by its footer; none of one that cannot be opened.
     rows: u64,
-    read: u64,
-    ticks: u64,
-    first_seq: u64,
-    last_seq: u64,
-    start: UnixNanos,
-    end: UnixNanos,
+    read: SegmentInfo,
 }
 
 impl SegmentCheck {
@@ -49,12 +44,7 @@ impl SegmentCheck {
                     .and_then(|reader| reader.footer_value("tickdeck.session"))
                     .map(str::to_owned),
                 rows: opened.as_ref().map_or(0, rows),
-                read: 0,
-                ticks: 0,
-                first_seq: 0,
-                last_seq: 0,
-                start: UnixNanos(i64::MAX),
-                end: UnixNanos(i64::MIN),
+                read: SegmentInfo::empty(),
             }
         });
         Self {
@@ -65,12 +55,12 @@ impl SegmentCheck {
 
     /// Counts the next event. Those behind the last segment are in the journal.
     pub(super) fn on(&mut self, event: &Event) {
-        let is_read = |segment: &Counted| segment.read == segment.rows;
+        let is_read = |segment: &Counted| segment.read.rows == segment.rows;
         while self.segments.get(self.current).is_some_and(is_read) {
             self.current += 1;
         }
         if let Some(segment) = self.segments.get_mut(self.current) {
-            segment.add(event);
+            segment.read.add(event);
         }
     }
 
@@ -102,18 +92,8 @@ impl SegmentCheck {
 }
 
 impl Counted {
-    fn add(&mut self, event: &Event) {
-        if self.read == 0 {
-            self.first_seq = event.seq.0;
-        }
-        self.last_seq = event.seq.0;
-        self.read += 1;
-        self.ticks += u64::from(event.as_tick().is_some());
-        self.start = self.start.min(event.recv_ts);
-        self.end = self.end.max(event.recv_ts);
-    }
-
     fn differences(&self, entry: &SegmentEntry) -> Vec<String> {
+        let read = &self.read;
         let mut differences = Vec::new();
         let mut compare = |what: &str, found: String, stated: String| {
             if found != stated {
@@ -123,17 +103,17 @@ impl Counted {
         let mut count = |what: &str, found: u64, stated: u64| {
             compare(what, found.to_string(), stated.to_string());
         };
-        count("its rows are", self.read, entry.rows);
-        count("its ticks are", self.ticks, entry.ticks);
-        if self.read > 0 {
-            count("its first event is", self.first_seq, entry.first_seq);
-            count("its last event is", self.last_seq, entry.last_seq);
+        count("its rows are", read.rows, entry.rows);
+        count("its ticks are", read.ticks, entry.ticks);
+        if read.rows > 0 {
+            count("its first event is", read.first_seq, entry.first_seq);
+            count("its last event is", read.last_seq, entry.last_seq);
             compare(
                 "it begins at",
-                self.start.to_string(),
+                read.start.to_string(),
                 entry.start.to_string(),
             );
-            compare("it ends at", self.end.to_string(), entry.end.to_string());
+            compare("it ends at", read.end.to_string(), entry.end.to_string());
         }
         differences
     }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
 use tickdeck_core::event::Event;
-use tickdeck_core::time::UnixNanos;
 
 use super::columns::RowGroupBuffer;
 use super::error::RecordingError;
@@ -134,16 +133,7 @@ impl SegmentWriter {
             encoder,
             row_group_rows: row_group_rows.clamp(1, ROW_GROUP_ROWS),
             first_rows: 0,
-            info: SegmentInfo {
-                rows: 0,
-                ticks: 0,
-                first_seq: 0,
-                last_seq: 0,
-                start: UnixNanos(i64::MAX),
-                end: UnixNanos(i64::MIN),
-                bytes: 0,
-                blake3: String::new(),
-            },
+            info: SegmentInfo::empty(),
         })
     }
 
@@ -166,17 +156,9 @@ impl SegmentWriter {
 
     /// Appends the next event. A row group that is full is added to `tally`.
     pub(super) fn push(&mut self, event: &Event, tally: &mut Tally) -> Result<()> {
-        let info = &mut self.info;
-        if info.rows == 0 {
-            info.first_seq = event.seq.0;
-        }
-        info.last_seq = event.seq.0;
-        info.rows += 1;
-        info.ticks += u64::from(event.as_tick().is_some());
-        info.start = info.start.min(event.recv_ts);
-        info.end = info.end.max(event.recv_ts);
+        self.info.add(event);
         self.buffer.push(event);
-        let rows = info.rows;
+        let rows = self.info.rows;
         // After a first row group that is small, the others end where they would without it.
         if rows == self.first_rows || rows.is_multiple_of(self.row_group_rows as u64) {
             self.write_row_group(tally)?;
