@@ -1,6 +1,7 @@
 //! The bytes of a row group, or of those pages of it that are wanted: read once, decoded column by column
 //! from memory.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use super::page_size::PageReader;
 /// The bytes of one row group, with their position in the file.
 #[derive(Debug, Clone)]
 pub(super) struct GroupBytes {
-    /// Without overlaps, ascending.
+    /// Ascending by where they begin and where they end: none is within another.
     parts: Vec<Part>,
     /// Size of the whole file.
     file_bytes: u64,
@@ -43,16 +44,27 @@ impl GroupBytes {
     /// Parts, each with where it begins.
     pub(super) fn parts(parts: impl IntoIterator<Item = (u64, Bytes)>, file_bytes: u64) -> Self {
         let part = |(start, bytes)| Part { start, bytes };
-        let mut parts: Vec<Part> = parts.into_iter().map(part).collect();
-        parts.sort_by_key(|part| part.start);
+        let parts = parts.into_iter().map(part).collect();
+        Self::of(parts, file_bytes)
+    }
+
+    fn of(mut parts: Vec<Part>, file_bytes: u64) -> Self {
+        parts.sort_by_key(|part| (part.start, Reverse(part.bytes.len())));
+        // What is read on its own may have been read again with what surrounds it.
+        let mut end = 0;
+        parts.retain(|part| {
+            let part_end = part.start.saturating_add(part.bytes.len() as u64);
+            let is_new = part_end > end;
+            end = end.max(part_end);
+            is_new
+        });
         Self { parts, file_bytes }
     }
 
     /// These parts and those.
     pub(super) fn with(mut self, other: Self) -> Self {
         self.parts.extend(other.parts);
-        self.parts.sort_by_key(|part| part.start);
-        self
+        Self::of(self.parts, self.file_bytes)
     }
 
     /// The bytes of a range of the file.
@@ -95,4 +107,25 @@ impl ChunkReader for GroupBytes {
 
 fn outside(start: u64) -> ParquetError {
     ParquetError::EOF(format!("a page at {start} is outside its row group"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_within_another_hides_nothing() {
+        let bytes = Bytes::from_iter(0..100);
+        let part = |range: Range<usize>| (range.start as u64, bytes.slice(range));
+        let alone = GroupBytes::parts([part(40..50), part(0..10)], 100);
+        for around in [30..60, 40..60, 30..50, 45..60, 35..45] {
+            let both = GroupBytes::parts([part(around.clone())], 100).with(alone.clone());
+            let last = around.end - 1..around.end;
+            for wanted in [around, 40..50, 0..10, last] {
+                let found = both.slice(&(wanted.start as u64..wanted.end as u64));
+                assert_eq!(found.unwrap(), bytes.slice(wanted));
+            }
+            assert!(both.slice(&(10..20)).is_err());
+        }
+    }
 }
