@@ -92,7 +92,8 @@ fn outcome(args: &CoverageArgs, coverage: &Coverage) -> Outcome {
     tracing::warn!(
         event = "nothing_judged",
         symbols = args.symbols.join(","),
-        "no selected instrument has trading hours in the recordings; --allow-empty accepts that"
+        "no selected instrument that may not be silent has trading hours in the recordings; \
+         --allow-empty accepts that"
     );
     Outcome::Lossy
 }
@@ -141,8 +142,11 @@ fn text(day: &DayCoverage, all: bool) -> String {
 
 /// The result in one line.
 fn verdict(day: &DayCoverage) -> String {
-    if !day.is_judged() {
+    if day.judged.is_empty() {
         return "not judged: no recording reaches into its trading hours".into();
+    }
+    if !day.is_judged() {
+        return "not judged: each instrument may be silent, or has no known trading hours".into();
     }
     let counts = [
         (day.gaps().count(), "gap"),

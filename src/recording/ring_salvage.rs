@@ -151,14 +151,15 @@ impl Ring<'_> {
     fn salvage(&self) -> Result<Salvage> {
         self.clear_leftovers()?;
         let mut salvage = Salvage::default();
+        let has_mark = self.storage.exists(&self.folder.join(MERGED_FILE));
         if self.resume(&mut salvage)? {
             return Ok(salvage);
         }
-        // Slots that a damaged mark named may be gone, and a recording has what is left.
-        let has_damaged_mark = !salvage.kept.is_empty();
         let slots = self.slots(&mut salvage)?;
         let mut covering = None;
-        if has_damaged_mark {
+        // It is damaged, or its recording is another one now. Slots that it named may be gone, and a
+        // recording has what is left.
+        if has_mark {
             let recordings = slots.iter().enumerate();
             let recordings = recordings.filter_map(|(at, it)| Some((at, it.recording.as_ref()?)));
             let recordings: Vec<_> = recordings.collect();
@@ -232,7 +233,6 @@ impl Ring<'_> {
         if let Some(made) = &mark.recording {
             let folder = self.root.join(made);
             let Some(manifest) = self.made_of(&mark, &folder)? else {
-                self.storage.remove(&self.folder.join(MERGED_FILE))?;
                 return Ok(false);
             };
             salvage.made = Some((folder, manifest));
@@ -248,9 +248,17 @@ impl Ring<'_> {
 
     /// The manifest of a mark's recording. `None` if its slots must be merged again.
     fn made_of(&self, mark: &Mark, folder: &Path) -> Result<Option<Manifest>> {
+        let has_files = |folder| self.storage.list(folder).is_ok_and(|it| !it.is_empty());
         let manifest = match Manifest::read_in(&**self.storage, folder) {
             Ok(manifest) if manifest.digest == mark.digest => manifest,
-            // It was moved or removed meanwhile: the rest of the slots is all there is.
+            // Only when it is recovered it is known which slots it has. They must not be merged twice.
+            Err(error) if error.is_damaged_manifest() => return Err(error),
+            Err(_) if has_files(folder) => {
+                return Err(RecordingError::NoManifest {
+                    path: folder.to_owned(),
+                });
+            }
+            // It was moved or removed meanwhile, or recovered with a loss.
             _ => return Ok(None),
         };
         match verified(self.storage, folder) {

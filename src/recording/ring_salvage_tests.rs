@@ -72,6 +72,44 @@ fn slots_that_a_recording_has_are_not_merged_again() {
     }
 }
 
+/// A salvage was killed while the slots went, and the manifest of its recording was damaged then.
+#[test]
+fn slots_wait_until_the_recording_of_the_mark_is_recovered() {
+    for damage in [Some("{"), None] {
+        let root = tempfile::tempdir().unwrap();
+        let folder = killed(root.path(), 45);
+        let before = root.path().join("before");
+        copy(&folder, &before);
+        let (made, manifest) = salvage_ring(&folder).unwrap().made.unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        for slot in &SLOTS[3..] {
+            copy(&before.join(slot), &folder.join(slot));
+        }
+        let mark = serde_json::json!({
+            "recording": made.strip_prefix(root.path()).unwrap(),
+            "digest": manifest.digest, "removed": SLOTS, "damaged": [],
+        });
+        std::fs::write(folder.join("merged.json"), mark.to_string()).unwrap();
+        let path = made.join("_manifest.json");
+        match damage {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        for _ in 0..2 {
+            let error = salvage_ring(&folder).unwrap_err();
+            assert!(error.to_string().contains("manifest"), "{error}");
+        }
+        assert!(folder.join(SLOTS[3]).exists() && folder.join(SLOTS[4]).exists());
+        crate::recover(&made).unwrap();
+        let salvage = salvage_ring(&folder).unwrap();
+        assert_eq!(salvage.lost, vec![]);
+        assert_eq!(salvage.made.unwrap().0, made);
+        assert_eq!(seconds(&made), whole());
+        assert_eq!(crate::ring_tests::made(root.path()), 1);
+        assert!(!folder.exists());
+    }
+}
+
 /// The recording that a damaged mark named lacks one of the slots.
 #[test]
 fn a_slot_that_no_recording_has_is_merged_after_a_damaged_mark() {

@@ -157,7 +157,8 @@ impl Coverage {
         self.days.iter().all(|day| day.whole)
     }
 
-    /// Whether nothing was judged: there is no tick, or none within trading hours.
+    /// Whether nothing was judged: there is no tick, none within trading hours, or none of an instrument
+    /// that may not be silent.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.days.iter().all(|day| !day.is_judged())
@@ -167,8 +168,9 @@ impl Coverage {
 impl DayCoverage {
     /// Whether something of it was judged.
     #[must_use]
-    pub const fn is_judged(&self) -> bool {
-        !self.judged.is_empty()
+    pub fn is_judged(&self) -> bool {
+        let has_judged = || self.instruments.iter().any(|it| it.judged);
+        !self.judged.is_empty() && (!self.whole || has_judged())
     }
 
     /// Gaps within trading hours.

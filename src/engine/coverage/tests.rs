@@ -298,6 +298,21 @@ fn what_is_allowed_may_be_silent() {
     assert_eq!(with(&|it| it.symbols = globs("*.SHFE")), (true, (0, 0), 0));
 }
 
+/// A session of a minute is not whole because its only instrument may be silent.
+#[test]
+fn a_day_of_which_everything_may_be_silent_is_not_judged() {
+    let plan = || Plan::of(&["rb2605"], "10:00", "10:01");
+    let with = |change: &dyn Fn(&mut CoverageOptions)| {
+        let mut options = CoverageOptions::default();
+        change(&mut options);
+        let found = plan().judge(&options);
+        (found.is_judged(), found.whole)
+    };
+    assert_eq!(with(&|_| {}), (true, false));
+    assert_eq!(with(&|it| it.min_ticks = 100_000), (false, true));
+    assert_eq!(with(&|it| it.allowed = Some(globs("rb*"))), (false, true));
+}
+
 #[test]
 fn a_clock_that_is_set_back_is_not_silence() {
     let mut plan = whole();
