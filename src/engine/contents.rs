@@ -106,6 +106,10 @@ impl Contents {
         if contents.findings.is_empty() {
             contents.add_events(recording, progress)?;
         }
+        if let Some(damage) = recording.damaged_journal() {
+            contents.status = Status::Damaged;
+            contents.findings.push(damage);
+        }
         Ok(contents)
     }
 

@@ -127,16 +127,38 @@ pub(super) fn replace_missing_manifest(
     })
 }
 
-/// Lists the segments, where one that is damaged or missing has intact ones behind it: only its own events
-/// are lost then. Otherwise nothing is listed, and reading takes up what follows each other.
+/// Lists the segments of an unfinished recording without journal that its manifest does not list, where
+/// one that is damaged or missing has intact ones behind it.
+pub(super) fn list_behind_holes(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+) -> Result<()> {
+    let mut manifest = Manifest::read_in(&**storage, folder)?;
+    if manifest.status == Status::Recording
+        && list_around_holes(storage, folder, names, &mut manifest)?
+    {
+        manifest.write(&**storage, folder)?;
+    }
+    Ok(())
+}
+
+/// Lists the segments after those that are listed, where one that is damaged or missing has intact ones
+/// behind it: only its own events are lost then. Otherwise nothing is listed, and reading takes up what
+/// follows each other. Returns whether it lists some.
 fn list_around_holes(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     names: &[String],
     manifest: &mut Manifest,
-) -> Result<()> {
-    let Some(last) = names.iter().filter(|name| is_segment(name)).max() else {
-        return Ok(());
+) -> Result<bool> {
+    let first = manifest.segments.len();
+    let names_of_segments = names.iter().filter(|name| is_segment(name));
+    let Some(last) = names_of_segments
+        .max()
+        .filter(|last| **last >= segment_file(first))
+    else {
+        return Ok(false);
     };
     let whole = |name: &str| {
         let found = whole_segment(storage, folder, name, &manifest.session);
@@ -144,8 +166,8 @@ fn list_around_holes(
     };
     let mut segments = Vec::new();
     let mut holes = Vec::new();
-    let (mut next_seq, mut has_hole) = (0, false);
-    for name in (0..names.len() * 2).map(segment_file) {
+    let (mut next_seq, mut has_hole) = (manifest.events, false);
+    for name in (first..names.len() * 2).map(segment_file) {
         let is_last = name == *last;
         if let Some(segment) = whole(&name) {
             let Some(filled) = fill(storage, folder, &holes, next_seq, segment.first_seq) else {
@@ -164,7 +186,7 @@ fn list_around_holes(
         }
     }
     if !has_hole {
-        return Ok(());
+        return Ok(false);
     }
     let mut count = Count::of(manifest);
     for segment in segments.iter().filter(|segment| segment.blake3 != UNKNOWN) {
@@ -172,9 +194,9 @@ fn list_around_holes(
             count.add(event);
         })?;
     }
-    manifest.segments = segments;
+    manifest.segments.append(&mut segments);
     count.apply(manifest, next_seq);
-    Ok(())
+    Ok(true)
 }
 
 /// Entries for segments that cannot be read, between two events. Only together they are known to have had

@@ -524,3 +524,57 @@ fn no_crash_while_damage_is_recovered_loses_a_byte() {
     ];
     assert_eq!(unnoticed(operations, &omitted, live_spoilt), []);
 }
+
+/// A killed recording without journal, whose manifest does not list the last segment, which is damaged.
+fn unlisted() -> (CrashStorage, Vec<Event>) {
+    let storage = CrashStorage::new(None, None);
+    let folder = Path::new(FOLDER);
+    let all = some_ticks(30);
+    let mut writer = RecordingWriter::create_in(shared(&storage), folder, in_parts(7)).unwrap();
+    writer.write(&all[..22]).unwrap();
+    let manifest = content(&storage, &folder.join("manifest.json"));
+    writer.write(&all[22..]).unwrap();
+    drop(writer);
+    let last = folder.join("part-00003.parquet");
+    let mut bytes = content(&storage, &last);
+    bytes[100] ^= 4;
+    storage.put(&last, &bytes).unwrap();
+    storage
+        .put(&folder.join("manifest.json"), &manifest)
+        .unwrap();
+    storage.sync_dir(folder).unwrap();
+    (storage, all[..21].to_vec())
+}
+
+/// One life of a recovery of such a recording. What it costs is stated each time.
+fn live_unlisted(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Outcome {
+    let mut draw = Draw(seed);
+    let (storage, expected) = unlisted();
+    let storage = storage.restarted(&mut draw, Some(crash_at));
+    storage.omit(omitted);
+    let is_recovered = recover_in(shared(&storage), Path::new(FOLDER)).is_ok();
+    let storage = storage.restarted(&mut draw, None);
+    for _ in 0..2 {
+        let recovered = recover_in(shared(&storage), Path::new(FOLDER)).map_err(text)?;
+        if recovered.lost.is_empty() {
+            return Err("the loss is not stated".into());
+        }
+    }
+    let manifest = Manifest::read_in(&storage, Path::new(FOLDER)).map_err(text)?;
+    match whole(&storage, Path::new(FOLDER))? == expected && manifest.lost.len() == 1 {
+        true => Ok(is_recovered),
+        false => Err(format!("{:?}", manifest.lost)),
+    }
+}
+
+#[test]
+fn no_crash_of_a_recovery_hides_what_it_set_aside() {
+    let operations = operations_of(&unlisted().0, |storage| {
+        recover_in(shared(storage), Path::new(FOLDER)).unwrap();
+    });
+    run("unlisted", operations, lives_of(25), |at, seed| {
+        live_unlisted(at, seed, None)
+    });
+    let omitted = [Omitted::LateContent("/manifest.json", 1)];
+    assert_eq!(unnoticed(operations, &omitted, live_unlisted), []);
+}

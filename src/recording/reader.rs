@@ -365,6 +365,13 @@ impl Recording {
         })
     }
 
+    /// The same, unless a kill explains it: its last block may be half written.
+    #[must_use]
+    pub fn damaged_journal(&self) -> Option<Finding> {
+        let damage = self.unsealed.journal.damage.as_ref()?;
+        (!damage.is_tail).then(|| self.journal_damage()).flatten()
+    }
+
     /// Adds the contracts of the recording to `table`; a replay uses them.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalStream};
 use super::manifest::{LostEvents, Manifest, SegmentEntry, Status};
 use super::manifest_repair::{
-    replace_damaged_manifest, replace_missing_manifest, unreadable_manifests,
+    list_behind_holes, replace_damaged_manifest, replace_missing_manifest, unreadable_manifests,
 };
 use super::names::{contracts_path, is_manifest, is_segment, manifest_path};
 use super::observed::Observed;
@@ -28,8 +28,8 @@ use super::place::Place;
 use super::reader::Recording;
 use super::replace::{beside, finish_replacement};
 use super::set_aside::{
-    Damaged, Renamed, clear_partial_segments, file_name, keep_damaged, set_aside,
-    set_aside_segments,
+    Damaged, clear_partial_segments, file_name, keep_damaged, set_aside, set_aside_segments,
+    unlisted_segments,
 };
 use super::storage::{Storage, local};
 use super::unsealed::{self, OnDisk, each_event};
@@ -111,6 +111,9 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     let (mut kept, mut missing) = (None, None);
     if names.iter().any(|name| is_manifest(name)) {
         kept = replace_damaged_manifest(&storage, folder, &names, &journal)?;
+        if journal.is_empty() {
+            list_behind_holes(&storage, folder, &names)?;
+        }
     } else {
         missing = Some(replace_missing_manifest(
             &storage, folder, &names, &journal,
@@ -165,52 +168,54 @@ pub(super) fn seal_file_by_file(
     owner: &Arc<Owner>,
     folder: &Path,
 ) -> Result<u64> {
-    let mut events = 0;
-    loop {
-        let OnDisk {
-            sealed, unsealed, ..
-        } = unsealed::read(storage, folder)?;
-        let mut journal = unsealed.journal;
-        if damaged_data(storage, folder)?.is_empty() {
-            for read in &journal.read {
-                if read.end_seq <= sealed.events {
-                    storage.remove(&read.path)?;
-                }
-            }
-            storage.sync_dir(folder)?;
+    let OnDisk {
+        sealed, unsealed, ..
+    } = unsealed::read(storage, folder)?;
+    let JournalFiles { parts, read, .. } = &unsealed.journal;
+    let mut removed = false;
+    if damaged_data(storage, folder)?.is_empty() {
+        for read in read.iter().filter(|read| read.end_seq <= sealed.events) {
+            storage.remove(&read.path)?;
+            removed = true;
         }
-        journal.parts.truncate(1);
-        let Some(part) = journal.parts.first().cloned() else {
-            return Ok(events);
-        };
-        let (before, segments) = (sealed.events, sealed.segments.len());
-        let is_read = journal.read.iter().any(|read| read.path == part.path);
+    }
+    if removed {
+        storage.sync_dir(folder)?;
+    }
+    let first_seq = sealed.events;
+    let mut sealed = sealed;
+    for part in parts {
         let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
+        let (before, segments) = (sealed.events, sealed.segments.len());
         let mut writer = continued(storage, place, sealed, None)?;
-        let mut blocks = JournalStream::new(journal);
+        let mut blocks = JournalStream::new(JournalFiles {
+            parts: vec![part.clone()],
+            from_seq: before,
+            ..JournalFiles::default()
+        });
         while let Some(block) = blocks.next(&EventFilter::default())? {
             writer.write(&block)?;
         }
         writer.seal_segment()?;
         drop(writer);
+        sealed = Manifest::read_in(&**storage, folder)?;
         let mut seen = before;
-        let made = unsealed::read(storage, folder)?.sealed;
-        for new in &made.segments[segments.min(made.segments.len())..] {
+        for new in &sealed.segments[segments.min(sealed.segments.len())..] {
             each_event(storage, &folder.join(&new.file), &mut |_| seen += 1)?;
         }
-        if seen != part.end_seq {
+        if seen != part.end_seq || sealed.events != seen {
             let problem = format!(
                 "{} events were sealed, {} were read back",
                 part.end_seq, seen
             );
             return Err(RecordingError::damaged(folder, problem));
         }
-        events += seen - before;
-        if is_read {
+        if read.iter().any(|read| read.path == part.path) {
             storage.remove(&part.path)?;
             storage.sync_dir(folder)?;
         }
     }
+    Ok(sealed.events - first_seq)
 }
 
 /// Whether the journal beside a finished recording has later events.
@@ -361,12 +366,15 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         problem: damage.lost_from(unsealed.journal.until_seq),
     }));
     state_lost(&mut sealed, lost_for_ever(&unsealed.journal));
-    let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
     if unsealed.journal.events() == 0 {
-        let unlisted = lost_unlisted(&spoilt, manifest.events);
-        lost.extend(unlisted.iter().map(|it| it.finding(&folder)));
-        state_lost(&mut sealed, unlisted);
+        let unlisted = lost_unlisted(&**storage, &folder, &sealed)?;
+        if !unlisted.is_empty() {
+            state_lost(&mut sealed, unlisted);
+            // Nothing but the manifest says later that a renamed file had something.
+            sealed.write(&**storage, &folder)?;
+        }
     }
+    let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
     let mut kept = [partly.kept, spoilt].concat();
     let counted = count_segments(storage, &folder, &sealed, &damaged);
     let is_known = counted.is_some();
@@ -395,6 +403,12 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         made.events,
         &damaged,
     )?);
+    // Also what a recovery has stated that was killed.
+    for stated in made.lost.iter().map(|it| it.finding(&folder)) {
+        if lost.iter().all(|known| known.file != stated.file) {
+            lost.push(stated);
+        }
+    }
     Ok(Recovery {
         recording: folder,
         session: made.session,
@@ -411,15 +425,20 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
 const UNLISTED: &str =
     "the manifest does not list it, and it does not continue the events before it";
 
-/// What segments that were set aside cost where no journal has their events.
-fn lost_unlisted(spoilt: &[Renamed], first_seq: u64) -> Vec<LostEvents> {
-    let lost = spoilt.iter().map(|(spoilt, _)| LostEvents {
-        first_seq,
+/// What segments cost that [`set_aside_segments`] renames, where no journal has their events.
+fn lost_unlisted(
+    storage: &dyn Storage,
+    folder: &Path,
+    sealed: &Manifest,
+) -> Result<Vec<LostEvents>> {
+    let lost = unlisted_segments(storage, folder, sealed)?.into_iter();
+    let lost = lost.map(|file| LostEvents {
+        first_seq: sealed.events,
         last_seq: None,
-        file: file_name(spoilt),
+        file,
         problem: UNLISTED.into(),
     });
-    lost.collect()
+    Ok(lost.collect())
 }
 
 /// States losses once: a recovery that was killed may have written them already.

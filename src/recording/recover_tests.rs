@@ -176,6 +176,39 @@ fn an_unlisted_segment_is_read_and_taken_up() {
     assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
 }
 
+/// Its manifest is no worse than none: only the events of the damaged segment are lost.
+#[test]
+fn unlisted_segments_behind_a_damaged_one_are_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(41);
+    let mut writer = RecordingWriter::create(&path, session(10, 10)).unwrap();
+    writer.write(&events[..11]).unwrap();
+    let early = std::fs::read(path.join(MANIFEST_FILE)).unwrap();
+    writer.write(&events[11..]).unwrap();
+    drop(writer);
+    std::fs::write(path.join(MANIFEST_FILE), &early).unwrap();
+    let third = path.join("part-00002.parquet");
+    let mut bytes = std::fs::read(&third).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&third, bytes).unwrap();
+    for _ in 0..2 {
+        let recovery = recover(&path).unwrap();
+        assert_eq!((recovery.events, recovery.lost.len()), (40, 1));
+        let lost = &recovery.lost[0];
+        assert!(lost.file.ends_with("part-00002.parquet"), "{lost:?}");
+        assert!(
+            lost.problem.ends_with("events 20 to 29 are lost"),
+            "{lost:?}"
+        );
+    }
+    let all = Recording::open_salvage(&path).unwrap();
+    let mut found = Vec::new();
+    let mut reader = all.reader(EventFilter::default()).salvage(true);
+    reader.next_events(&mut found, 100).unwrap();
+    assert_eq!(found, [&events[..20], &events[30..40]].concat());
+}
+
 #[test]
 fn a_torn_end_is_stated_and_the_rest_recovered() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,8 @@
 //! A mark says that. Where it is damaged, and slots that it named are gone, the rest must not be merged
 //! again: their events would be in two recordings.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub(super) struct Covering {
     pub(super) slots: Vec<usize>,
 }
 
-/// The recording of the session under `root` that has the most of these slots. `None` if none has one.
+/// The recording of the session under `root` that has the most of these slots, and all slots that any of
+/// them has. A slot without events is not among them. `None` if none has one.
 pub(super) fn covering(
     storage: &Arc<dyn Storage>,
     root: &Path,
@@ -40,8 +42,9 @@ pub(super) fn covering(
         catalog => catalog?.entries,
     };
     let mut best: Option<Covering> = None;
+    let mut all = BTreeSet::new();
     for CatalogEntry { folder, .. } in entries.into_iter().filter(|it| is_part(it, session)) {
-        let Ok(manifest) = Manifest::read_in(&**storage, &folder) else {
+        let Some(manifest) = readable(Manifest::read_in(&**storage, &folder))? else {
             continue;
         };
         if manifest.status == Status::Recording || verified(storage, &folder).is_err() {
@@ -50,8 +53,10 @@ pub(super) fn covering(
         let made = Recording::open_in(Arc::clone(storage), &folder)?;
         let mut covered = Vec::new();
         for (place, slot) in slots {
-            if has_events_of(&made, slot)? {
+            let has_events = slot.manifest().is_some_and(|slot| slot.events > 0);
+            if has_events && has_events_of(&made, slot)? {
                 covered.push(*place);
+                all.insert(*place);
             }
         }
         let most = best.as_ref().map_or(0, |best| best.slots.len());
@@ -63,7 +68,28 @@ pub(super) fn covering(
             });
         }
     }
+    if let Some(best) = &mut best {
+        best.slots = all.into_iter().collect();
+    }
     Ok(best)
+}
+
+/// A manifest, or `None` where there is none that can be used. That it cannot be read now says nothing.
+pub(super) fn readable(manifest: Result<Manifest>) -> Result<Option<Manifest>> {
+    let absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+    match manifest {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(RecordingError::Io {
+            source,
+            path,
+            doing,
+        }) if !absent.contains(&source.kind()) => Err(RecordingError::Io {
+            source,
+            path,
+            doing,
+        }),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Whether an entry is a recording of the session, of which there may be several.

@@ -33,7 +33,7 @@ use super::reader::Recording;
 use super::recover::recover_in;
 use super::ring::{RING, detail};
 use super::ring_copy::{copy, each_batch, is_copy, put_in_place, verified};
-use super::ring_covered::{Covering, covering as covering_of};
+use super::ring_covered::{Covering, covering as covering_of, readable};
 use super::ring_mark::Mark;
 use super::ring_slot::{GONE, SLOT, clear, missing_slots, slot_number};
 use super::storage::{Storage, local};
@@ -151,14 +151,14 @@ impl Ring<'_> {
     fn salvage(&self) -> Result<Salvage> {
         self.clear_leftovers()?;
         let mut salvage = Salvage::default();
-        let has_mark = self.storage.exists(&self.folder.join(MERGED_FILE));
+        let has_mark = self.storage.exists(&self.folder.join(MERGED_FILE)) || self.has_mark_aside();
         if self.resume(&mut salvage)? {
             return Ok(salvage);
         }
         let slots = self.slots(&mut salvage)?;
         let mut covering = None;
-        // It is damaged, or its recording is another one now. Slots that it named may be gone, and a
-        // recording has what is left.
+        // It is damaged, now or in a salvage that was killed, or its recording is another one now. Slots
+        // that it named may be gone, and a recording has what is left.
         if has_mark {
             let recordings = slots.iter().enumerate();
             let recordings = recordings.filter_map(|(at, it)| Some((at, it.recording.as_ref()?)));
@@ -279,6 +279,12 @@ impl Ring<'_> {
             self.storage.sync_dir(folder)?;
         }
         Ok(place)
+    }
+
+    /// Whether a salvage has moved a mark out of the ring.
+    fn has_mark_aside(&self) -> bool {
+        let kept = self.storage.list(&self.beside()).unwrap_or_default();
+        kept.iter().any(|name| name.starts_with(MERGED_FILE))
     }
 
     /// Where damaged files of the ring are kept.
@@ -467,7 +473,7 @@ impl Ring<'_> {
             if !self.storage.exists(&place) {
                 return Ok((place, false));
             }
-            let Ok(manifest) = Manifest::read_in(&**self.storage, &place) else {
+            let Some(manifest) = readable(Manifest::read_in(&**self.storage, &place))? else {
                 continue;
             };
             if manifest.status == Status::Recording || manifest.digest.is_empty() {

@@ -72,6 +72,26 @@ fn slots_that_a_recording_has_are_not_merged_again() {
     }
 }
 
+/// The same, and the salvage after it was killed when it had moved the mark away.
+#[test]
+fn slots_that_a_recording_has_are_not_merged_after_a_second_kill() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let before = root.path().join("before");
+    copy(&folder, &before);
+    salvage_ring(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    copy(&before.join(SLOTS[4]), &folder.join(SLOTS[4]));
+    let beside = root.path().join(".damaged-box");
+    std::fs::create_dir(&beside).unwrap();
+    std::fs::write(beside.join("merged.json.damaged"), "{").unwrap();
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!(salvage.made.unwrap().0, box_of(root.path()));
+    assert_eq!(seconds(&box_of(root.path())), whole());
+    assert_eq!(made(root.path()), 1);
+    assert!(!folder.exists());
+}
+
 /// A salvage was killed while the slots went, and the manifest of its recording was damaged then.
 #[test]
 fn slots_wait_until_the_recording_of_the_mark_is_recovered() {

@@ -72,20 +72,27 @@ fn is_parquet(storage: &dyn Storage, file: &Path) -> Result<bool> {
 /// A file that was renamed: its old path and the new one.
 pub(super) type Renamed = (PathBuf, PathBuf);
 
-/// Renames segments that are neither in the manifest nor whole.
+/// The names of segments that are neither in the manifest nor whole.
+pub(super) fn unlisted_segments(
+    storage: &dyn Storage,
+    folder: &Path,
+    sealed: &Manifest,
+) -> Result<Vec<String>> {
+    let mut names = storage.list(folder)?;
+    let is_listed = |name: &String| sealed.segments.iter().any(|segment| segment.file == *name);
+    names.retain(|name| is_segment(name) && !is_listed(name));
+    Ok(names)
+}
+
+/// Renames such segments.
 pub(super) fn set_aside_segments(
     storage: &dyn Storage,
     folder: &Path,
     sealed: &Manifest,
 ) -> Result<Vec<Renamed>> {
-    let mut spoilt = Vec::new();
-    for name in storage.list(folder)? {
-        let is_listed = sealed.segments.iter().any(|segment| segment.file == name);
-        if is_segment(&name) && !is_listed {
-            spoilt.push(keep_damaged(storage, &folder.join(name))?);
-        }
-    }
-    Ok(spoilt)
+    let spoilt = unlisted_segments(storage, folder, sealed)?.into_iter();
+    let renamed = spoilt.map(|name| keep_damaged(storage, &folder.join(name)));
+    renamed.collect()
 }
 
 /// Renames a file that cannot be read, so that no verb takes it for a part of the recording.

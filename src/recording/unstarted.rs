@@ -84,6 +84,12 @@ fn is_leftover(storage: &dyn Storage, folder: &Path, name: &str) -> bool {
         || is_trial(storage, folder, name)
         || (is_partial(name) && is_blank(storage, &path))
         || (journal_index(name).is_some() && is_empty_journal())
+        || is_gone(storage, &path)
+}
+
+/// Whether nothing is at a path that was listed: another process has just tried whether it can write here.
+fn is_gone(storage: &dyn Storage, path: &Path) -> bool {
+    !storage.exists(path) && storage.link_target(path).is_none()
 }
 
 fn is_blank(storage: &dyn Storage, path: &Path) -> bool {
@@ -107,9 +113,13 @@ pub(super) fn clear_unstarted(storage: &dyn Storage, folder: &Path) -> Result<()
     let manifests: Vec<String> = names.extract_if(.., |name| is_manifest(name)).collect();
     for name in &names {
         let path = folder.join(name);
-        match is_trial(storage, folder, name) {
-            true => storage.remove_folder(&path)?,
-            false => storage.remove(&path)?,
+        let removed = match is_trial(storage, folder, name) {
+            true => storage.remove_folder(&path),
+            false => storage.remove(&path),
+        };
+        match removed {
+            Err(_) if is_gone(storage, &path) => {}
+            removed => removed?,
         }
     }
     // Else a crash could leave an old journal beside a new manifest.
@@ -209,6 +219,31 @@ mod tests {
             let names = local().list(&rec).unwrap();
             assert_eq!(names, [CONTRACTS_FILE, MANIFEST_FILE, "part-00000.parquet"]);
         }
+    }
+
+    /// It tries whether it can write, and removes what it made while the folder is looked at.
+    #[test]
+    fn what_another_process_tries_does_not_occupy_a_folder() {
+        const TRIES: usize = 2_000;
+        let folder = tempfile::tempdir().unwrap();
+        let storage = local();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                for index in 0..TRIES {
+                    let trial = folder.path().join(format!(".tickdeck-{index:06}"));
+                    fs::create_dir(&trial).unwrap();
+                    // The other one may have removed it.
+                    let _ = fs::remove_dir(&trial);
+                }
+            });
+            while !other.is_finished() {
+                assert!(is_eventless(&*storage, folder.path()).unwrap());
+                clear_unstarted(&*storage, folder.path()).unwrap();
+            }
+        });
+        std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+        let is_empty = is_eventless(&*storage, folder.path()).unwrap();
+        assert!(!is_empty, "a link is something");
     }
 
     /// A killed recording without an event.

@@ -118,9 +118,10 @@ impl Verification {
         if !is_found && !is_in_parts {
             return Err(error);
         }
+        let has_events = matches!(error, RecordingError::NoManifest { .. });
         let recording = Recording::open_salvage_in(storage, path).ok();
-        // There is neither a manifest nor a segment, so it is not a recording.
-        if recording.is_none() && !is_found {
+        // There is neither a manifest nor a segment nor a journal, so it is not a recording.
+        if recording.is_none() && !is_found && !has_events {
             return Err(error);
         }
         Ok(Self {
