@@ -32,7 +32,7 @@ use super::set_aside::{
     unlisted_segments,
 };
 use super::storage::{Storage, local};
-use super::unsealed::{self, OnDisk, each_event};
+use super::unsealed::{self, OnDisk, each_event, later_events};
 use super::verify::verify_events;
 use super::writer::{RecordingOptions, RecordingWriter, Rolling};
 
@@ -83,9 +83,13 @@ fn space_needed(storage: &dyn Storage, folder: &Path) -> RecordingError {
         needed: files
             .filter_map(|(_, file)| file.bytes().ok())
             .max()
-            .unwrap_or(0),
+            .unwrap_or(0)
+            .max(LEAST_NEEDED),
     }
 }
+
+/// Bytes of a manifest and a contract table, which every recovery writes.
+const LEAST_NEEDED: u64 = 1 << 20;
 
 /// The same on any storage.
 ///
@@ -138,7 +142,7 @@ fn recover_described(
     let place = || Place::of_owner(folder.to_owned(), Arc::clone(owner));
     let mut found = unsealed::read(storage, folder)?;
     let is_finished = found.manifest.status != Status::Recording;
-    if is_finished && has_more(storage, folder, &found.manifest)? {
+    if is_finished && later_events(storage, folder, &found.manifest)? > 0 {
         found = reopen(storage, folder, found.manifest)?;
     }
     match segments_to_repeat(storage, folder, &found.sealed)? {
@@ -216,13 +220,6 @@ pub(super) fn seal_file_by_file(
         }
     }
     Ok(sealed.events - first_seq)
-}
-
-/// Whether the journal beside a finished recording has later events.
-fn has_more(storage: &Arc<dyn Storage>, folder: &Path, manifest: &Manifest) -> Result<bool> {
-    let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
-    let found = JournalFiles::scan(files, &manifest.session, manifest.events, &mut |_| {})?;
-    Ok(found.until_seq > manifest.events)
 }
 
 /// Makes a recording an unfinished one, with the segments of this manifest.

@@ -774,6 +774,9 @@ fn a_journal_that_goes_on_after_a_finished_manifest_is_sealed() {
     assert_eq!(manifest.events, 40);
     manifest.status = Status::Recovered;
     manifest.write(&*local(), &path).unwrap();
+    let found = verify(&Recording::open(&path).unwrap(), &mut |_| {}).findings;
+    let is_named = |it: &Finding| it.problem.starts_with("15 events are in the journal");
+    assert!(found.iter().any(is_named), "{found:?}");
     let recovery = recover(&path).unwrap();
     assert_eq!((recovery.events, recovery.from_journal), (55, 15));
     assert!(recovery.lost.is_empty() && recovery.kept.is_empty());

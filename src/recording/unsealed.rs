@@ -209,6 +209,17 @@ pub(super) fn of_first_segments(
     Ok(first)
 }
 
+/// How many later events the journal beside a finished recording has.
+pub(super) fn later_events(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    manifest: &Manifest,
+) -> Result<u64> {
+    let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
+    let found = JournalFiles::scan(files, &manifest.session, manifest.events, &mut |_| {})?;
+    Ok(found.until_seq.saturating_sub(manifest.events))
+}
+
 /// Whether the segment with this number is there, whole, and begins with this event.
 pub(super) fn has_segment(
     storage: &Arc<dyn Storage>,

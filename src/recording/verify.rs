@@ -20,6 +20,7 @@ use super::observed::Observed;
 use super::reader::Recording;
 use super::segment_check::SegmentCheck;
 use super::storage::{Location, Storage};
+use super::unsealed::later_events;
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;
@@ -199,12 +200,31 @@ fn run(
             let found = segments.compare(manifest, read.is_whole);
             report.findings.extend(found);
             compare_received(recording, manifest, &mut report);
+            find_later_events(recording, manifest, &mut report);
         }
         if with_statements && read.is_whole {
             compare_range(recording, manifest, read.range, &mut report);
         }
     }
     report
+}
+
+/// A journal that goes on behind a finished manifest: no reader takes it up, but a recovery does.
+fn find_later_events(recording: &Recording, manifest: &Manifest, report: &mut VerifyReport) {
+    if manifest.status == Status::Recording || recording.storage().is_remote() {
+        return;
+    }
+    match later_events(recording.storage(), recording.path(), manifest) {
+        Ok(0) => {}
+        Ok(later) => report.add(
+            recording.path(),
+            format!(
+                "{later} events are in the journal, behind the end that the manifest states: \
+                 `tickdeck recover` takes them up"
+            ),
+        ),
+        Err(error) => report.add(recording.path(), problem(&error)),
+    }
 }
 
 impl Recording {
