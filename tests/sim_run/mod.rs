@@ -97,6 +97,8 @@ fn sim_run(simulated: &Path, flags: &[&str]) -> Command {
         .args(flags)
         // The locale is made once for all tests, and not in the user's folder.
         .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        // A test runner names its build there, whose simulated libraries would hide the client's own.
+        .env_remove("LD_LIBRARY_PATH")
         .env("TICKDECK_SIM_SETTLE", "200ms");
     command
 }
