@@ -14,6 +14,7 @@
 //! - `kills`: a recorder at full rate that is killed, and what it loses.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.
+//! - `sim_run`: clients that `tickdeck sim run` puts on the simulated front.
 //! - `soak`: a session whose memory, descriptors and threads are watched.
 //! - `store`: recordings on an object store, by a server on loopback.
 //! - `story`: an end-to-end run, from a generated market to the check of a capture.
@@ -43,6 +44,7 @@ mod nats;
 mod promises;
 mod real_data;
 mod recordings;
+mod sim_run;
 mod soak;
 mod store;
 mod story;

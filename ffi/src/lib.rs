@@ -11,6 +11,7 @@ mod client;
 pub mod gb18030;
 mod library;
 pub mod md;
+pub mod object_file;
 mod secret;
 pub mod td;
 mod text;

@@ -5,14 +5,18 @@
 //   ID_OFFSET  where ticks and answers carry ids  CREATE     1: EPKcbb, 2: EPKcbbb, 3: both, 0: none
 //   MULTICAST  exports what 13-slot libraries do  MARK       says that it is a simulated front
 //   NULL_OBJECT, HANGS, WRONG_SLOT                what their names say
+//   DIALS      Init connects to the registered front, as the vendor's does
 //   LINGERS    Release returns when the next session is made
 
+#include <arpa/inet.h>
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <netinet/in.h>
 #include <string>
+#include <sys/socket.h>
 #include <thread>
 #include <vector>
 
@@ -36,6 +40,7 @@ struct Api {
     std::condition_variable changed;
     bool login = false, stop = false;
     std::vector<std::string> subscribed;
+    std::string front;
 
     template <class... Arguments> void call(int slot, Arguments... arguments) {
         auto functions = *static_cast<void (***)(void *, Arguments...)>(spi);
@@ -49,7 +54,10 @@ struct Api {
             if (login) {
                 login = false;
                 char answer[512] = "20260105";
+                // Clients subscribe from inside of this callback.
+                lock.unlock();
                 call(3, static_cast<void *>(answer), static_cast<void *>(nullptr), 1, true);
+                lock.lock();
             }
             for (auto &id : subscribed) {
                 char instrument[128] = {}, tick[600] = {};
@@ -82,11 +90,23 @@ void release(Api *api) {
     if (api->thread.joinable()) api->thread.join();
     delete api;
 }
+[[maybe_unused]] void dial(const std::string &front) {
+    auto colon = front.rfind(':');
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<unsigned short>(std::stoi(front.substr(colon + 1))));
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    int made = socket(AF_INET, SOCK_STREAM, 0);
+    connect(made, reinterpret_cast<sockaddr *>(&address), sizeof address);
+}
 void init(Api *api) {
+#ifdef DIALS
+    dial(api->front);
+#endif
     api->thread = std::thread([api] { api->run(); });
 }
 const char *trading_day(Api *api) { return api->flags; }
-void register_front(Api *, char *) {}
+void register_front(Api *api, char *address) { api->front = address; }
 void register_spi(Api *api, void *spi) { api->spi = spi; }
 int subscribe(Api *api, char **ids, int count) {
     std::lock_guard<std::mutex> lock(api->mutex);

@@ -17,6 +17,7 @@ mod import;
 mod live;
 mod record;
 mod shared;
+mod sim;
 mod stream;
 mod values;
 mod words;
@@ -43,6 +44,7 @@ pub use shared::{
     JournalArgs, JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs,
     SelectArgs, SessionOutputArgs, SinkArgs,
 };
+pub use sim::{SimAction, SimArgs};
 pub use stream::{Storage, StreamArgs};
 pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
@@ -72,9 +74,8 @@ pub fn command() -> clap::Command {
     max_term_width = HELP_WIDTH,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Results go to stdout, logs and progress to stderr.\n\
-                  Exit codes: 0 done, 1 difference or damage, 2 bad usage or configuration, 3 lossy, \
-                  4 not finished."
+    after_help = "Results: stdout; log: stderr. Exit: 0 done, 1 difference or damage, \
+                  2 bad usage, 3 lossy, 4 failed."
 )]
 pub struct Cli {
     /// What to do.
@@ -390,6 +391,17 @@ pub enum Command {
     /// a check failed.
     #[command(after_help = "Example:\n  tickdeck doctor --env-file live.env --json")]
     Doctor(DoctorArgs),
+    /// Run a CTP client, unchanged, on the simulated front
+    ///
+    /// The client gets the simulated libraries by LD_PRELOAD, in the version that it was built for.
+    /// Nothing is copied, and no real front is dialled. The verb ends as the client does: with its
+    /// exit code, or 128 and the number of a signal. Exit code 4: the client never used the simulated
+    /// front. Every variable TICKDECK_SIM_... has an effect too; a flag takes precedence.
+    #[command(after_help = "Examples:\n  \
+        tickdeck sim run -- python3 strategy.py\n  \
+        tickdeck sim run --source recordings/quick --rate max --json -- ./my_client\n  \
+        tickdeck sim env --source recordings/quick")]
+    Sim(SimArgs),
     /// Run an end-to-end demo without CTP or any setup
     #[command(after_help = "Example:\n  tickdeck demo --rate 10")]
     Demo(DemoArgs),
@@ -462,6 +474,7 @@ impl Command {
             Self::Export(args) => args.check(),
             Self::Prune(args) => refuse_urls(&args.places).and_then(|()| args.check()),
             Self::Recover(args) => refuse_urls(&args.recordings),
+            Self::Sim(args) => args.check(),
             Self::Slice(args) => {
                 args.recordings = vec![args.recording.clone()];
                 Ok(())

@@ -49,6 +49,7 @@ mod remedies;
 mod render;
 mod replay;
 mod session_place;
+mod sim;
 mod slice;
 mod smoke;
 mod startup;
@@ -172,6 +173,7 @@ fn dispatch(context: &Context, mut command: Command) -> anyhow::Result<Outcome> 
         Command::Health(args) => health::run(context, &args),
         Command::Smoke(args) => smoke::run(context, &args),
         Command::Doctor(args) => doctor::run(context, &args),
+        Command::Sim(args) => sim::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),

@@ -33,6 +33,8 @@ pub enum Outcome {
     Difference,
     /// Finished, but the result is incomplete; the summary says what is missing.
     Lossy,
+    /// The end of a program that the verb ran, as its exit code.
+    Client(u8),
 }
 
 impl Outcome {
@@ -42,7 +44,7 @@ impl Outcome {
         match (self, other) {
             (Self::Difference, _) | (_, Self::Difference) => Self::Difference,
             (Self::Lossy, _) | (_, Self::Lossy) => Self::Lossy,
-            (Self::Done, Self::Done) => Self::Done,
+            (Self::Done, other) | (other, _) => other,
         }
     }
 }
@@ -60,6 +62,8 @@ pub enum Exit {
     Lossy,
     /// 4: could not finish.
     Failed,
+    /// The exit code of a program that the verb ran.
+    Client(u8),
 }
 
 impl Exit {
@@ -72,6 +76,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Lossy => 3,
             Self::Failed => 4,
+            Self::Client(code) => code,
         }
     }
 
@@ -94,6 +99,7 @@ impl From<Outcome> for Exit {
             Outcome::Done => Self::Done,
             Outcome::Difference => Self::Difference,
             Outcome::Lossy => Self::Lossy,
+            Outcome::Client(code) => Self::Client(code),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct UserFolders {
     data: Option<PathBuf>,
     config: Option<PathBuf>,
     state: Option<PathBuf>,
+    cache: Option<PathBuf>,
     bash_completion: Option<PathBuf>,
 }
 
@@ -34,9 +35,15 @@ impl UserFolders {
             bash_completion: named("BASH_COMPLETION_USER_DIR")
                 .or_else(|| data.as_ref().map(|data| data.join("bash-completion"))),
             state: named("XDG_STATE_HOME").or_else(|| below_home(".local/state")),
+            cache: named("XDG_CACHE_HOME").or_else(|| below_home(".cache")),
             config: named("XDG_CONFIG_HOME").or_else(|| below_home(".config")),
             data,
         }
+    }
+
+    /// The folder of files that can be made again.
+    pub(super) fn cache(&self) -> Option<PathBuf> {
+        self.cache.clone()
     }
 
     /// The folder from which a shell loads completions.

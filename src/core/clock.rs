@@ -151,6 +151,24 @@ impl SystemClock {
     }
 }
 
+impl SystemClock {
+    /// A clock that all processes of the machine share: its origin is the start of the system.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is the door to the clock"
+    )]
+    pub fn of_machine() -> Self {
+        let now = Instant::now();
+        // On Linux `Instant` is this clock. Between the two readings nothing happens.
+        let since_start = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+            .map_or(Duration::ZERO, Into::into);
+        Self {
+            origin: now.checked_sub(since_start).unwrap_or(now),
+        }
+    }
+}
+
 impl Default for SystemClock {
     fn default() -> Self {
         Self::new()

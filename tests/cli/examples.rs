@@ -163,6 +163,12 @@ const EXAMPLES: &[(&str, How)] = &[
         "tickdeck prune sessions --keep-days 90 --max-bytes 500GB --json",
         How::Ends(0),
     ),
+    ("tickdeck sim run -- python3 strategy.py", How::Ends(0)),
+    (
+        "tickdeck sim run --source recordings/quick --rate max --json -- ./my_client",
+        How::Ends(0),
+    ),
+    ("tickdeck sim env --source recordings/quick", How::Ends(0)),
     ("tickdeck demo --rate 10", How::Ends(0)),
     ("tickdeck completions bash --install", How::Ends(0)),
     (
@@ -284,6 +290,21 @@ impl<'a> Home<'a> {
             settings.push_str(&format!("{name}={value}\n"));
         }
         write("live.env", &settings);
+        // The clients of `sim run`: a CTP client, and what starts it.
+        write(
+            "my_client",
+            "#!/bin/sh\nexec tickdeck smoke --env-file live.env --gate sim.yml\n",
+        );
+        write(
+            "strategy.py",
+            "import os\nos.execv(\"./my_client\", [\"my_client\"])\n",
+        );
+        finish({
+            let mut command = command_of("chmod");
+            command.arg("+x").arg(folder.join("my_client"));
+            command
+        })
+        .done();
     }
 
     fn command(&self, example: &str) -> Command {

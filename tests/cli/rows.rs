@@ -225,7 +225,7 @@ fn help_is_grouped_and_ends_with_the_shared_flags() {
         "Make recordings:\n",
         "Replay, capture and compare:\n",
         "Inspect, edit and copy recordings:\n",
-        "Live CTP:\n",
+        "Live CTP, and its clients without CTP:\n",
         "Set-up:\n",
     ];
     types(&mut shell, &[("tickdeck --help", 0, &groups)]);

@@ -15,7 +15,7 @@ use crate::support::stream::JETSTREAM;
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 40] = [
+const BLOCKS: [(&str, &str, &str); 42] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -90,7 +90,17 @@ const BLOCKS: [(&str, &str, &str); 40] = [
     (
         "docs/simulated-front.md",
         "The simulated front",
-        "not run: it builds",
+        "tests/sim_run/linked.rs",
+    ),
+    (
+        "docs/simulated-front.md",
+        "One command for every client",
+        "tests/sim_run/linked.rs",
+    ),
+    (
+        "docs/simulated-front.md",
+        "One market for several processes",
+        "tests/sim_run/shared.rs",
     ),
 ];
 

@@ -10,8 +10,30 @@ use anyhow::{Context, Result, bail};
 use crate::run::{cargo, once, root, run, tools};
 use crate::wheel::{environment, install};
 
-/// Versions of `openctp-ctp`, one folder each.
-const OPENCTP: [&str; 4] = ["6.3.15.7", "6.5.1.7", "6.7.2.8", "6.7.11.0"];
+/// Packages that contain a wrapper and its vendor's library, one folder each: all versions of
+/// `openctp-ctp`, those of the others that differ.
+const WRAPPERS: [(&str, &str); 20] = [
+    ("openctp-ctp", "6.3.15.7"),
+    ("openctp-ctp", "6.3.19.8"),
+    ("openctp-ctp", "6.5.1.7"),
+    ("openctp-ctp", "6.6.1.7"),
+    ("openctp-ctp", "6.6.7.9"),
+    ("openctp-ctp", "6.6.9.9"),
+    ("openctp-ctp", "6.7.0.9"),
+    ("openctp-ctp", "6.7.1.7"),
+    ("openctp-ctp", "6.7.2.8"),
+    ("openctp-ctp", "6.7.7.1"),
+    ("openctp-ctp", "6.7.8.0"),
+    ("openctp-ctp", "6.7.9.0"),
+    ("openctp-ctp", "6.7.10.0"),
+    ("openctp-ctp", "6.7.11.0"),
+    ("ctp-python", "6.6.9.post1"),
+    ("ctp-python", "6.7.7.post1"),
+    ("ctp-python", "6.7.13"),
+    ("openctp-tts", "6.3.15.5"),
+    ("openctp-tts", "6.6.9.4"),
+    ("openctp-tts", "6.7.2.3"),
+];
 
 /// vn.py without the packages that only its user interface and back-tests need.
 pub(crate) const VNPY: &str = "vnpy==4.5.0";
@@ -41,9 +63,9 @@ pub(crate) fn provide() -> Clients {
         return Clients { folder, problems };
     }
     let python = folder.join("python/bin/python");
-    for version in OPENCTP {
-        let package = format!("openctp-ctp=={version}");
-        let into = folder.join(format!("openctp-ctp-{version}"));
+    for (name, version) in WRAPPERS {
+        let package = format!("{name}=={version}");
+        let into = folder.join(format!("{name}-{version}"));
         let wheel_only = ["--no-deps", "--only-binary=:all:"];
         if let Err(error) = once(&into, |into| {
             install(&python, Some(into), &wheel_only, &[&package])

@@ -104,6 +104,11 @@ pub(crate) fn run(quick: bool, long: bool, rest: &[String]) -> Result<()> {
             // Tests that find nothing there skip themselves and report it.
             .env("TICKDECK_CTP_LIBRARIES", &vendor.libraries)
             .env("TICKDECK_CTP_HEADERS", &vendor.headers)
+            .env("TICKDECK_CTP_VERSIONS", &vendor.other_versions)
+            .env(
+                "TICKDECK_CTP_HEADERS_BY_VERSION",
+                &vendor.headers_by_version,
+            )
             .env("TICKDECK_SIM_CLIENTS", &clients.folder)
             .env("TICKDECK_SIM_LIBRARY", &simulated)
             .env("TICKDECK_SKIPPED", &skipped);

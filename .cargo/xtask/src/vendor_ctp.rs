@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::run::{note, tools};
 use crate::wheel::{download, find, unpack};
 
-/// Package, version, and the folder for its libraries.
+/// Package, version, and the folder for its libraries. Tests run each of them.
 const LIBRARIES: [(&str, &str, &str); 8] = [
     ("openctp-ctp", "6.3.15.7", "6.3.15.7"),
     ("openctp-ctp", "6.5.1.7", "6.5.1.7"),
@@ -21,8 +21,32 @@ const LIBRARIES: [(&str, &str, &str); 8] = [
     ("openctp-tts", "6.7.2.3", "tts-6.7.2.3"),
 ];
 
-/// The package whose source contains the vendor's headers of 6.7.11.
-const HEADERS: (&str, &str) = ("vnpy_ctp", "6.7.11.4");
+/// The other versions, whose tables are read and which are not run.
+const OTHER_VERSIONS: [(&str, &str, &str); 10] = [
+    ("openctp-ctp", "6.3.19.8", "6.3.19.8"),
+    ("openctp-ctp", "6.6.1.7", "6.6.1.7"),
+    ("openctp-ctp", "6.6.7.9", "6.6.7.9"),
+    ("openctp-ctp", "6.7.0.9", "6.7.0.9"),
+    ("openctp-ctp", "6.7.1.7", "6.7.1.7"),
+    ("openctp-ctp", "6.7.7.1", "6.7.7.1"),
+    ("openctp-ctp", "6.7.8.0", "6.7.8.0"),
+    ("openctp-ctp", "6.7.10.0", "6.7.10.0"),
+    ("openctp-tts", "6.3.15.5", "tts-6.3.15.5"),
+    ("openctp-tts", "6.6.1.4", "tts-6.6.1.4"),
+];
+
+/// The package whose source contains the vendor's headers.
+const HEADERS: &str = "vnpy_ctp";
+/// Its version with the headers of 6.7.11.
+const USUAL_HEADERS: &str = "6.7.11.4";
+/// Its versions with other headers, and what those are.
+const HEADERS_BY_VERSION: [(&str, &str); 5] = [
+    ("6.5.1.12", "6.5.1"),
+    ("6.6.7.2", "6.6.7"),
+    ("6.6.9.1", "6.6.9"),
+    ("6.7.2.1", "6.7.2"),
+    ("6.7.7.2", "6.7.7"),
+];
 
 /// Selects wheels of one Python and platform. Only the libraries inside matter.
 const ANY_WHEEL: [&str; 11] = [
@@ -50,8 +74,12 @@ const FILES: [(&str, &str); 2] = [
 pub(crate) struct Vendor {
     /// One folder per version, with both libraries under the vendor's names.
     pub(crate) libraries: PathBuf,
+    /// The same of the other versions.
+    pub(crate) other_versions: PathBuf,
     /// The header files.
     pub(crate) headers: PathBuf,
+    /// Header files of other versions, in a folder each.
+    pub(crate) headers_by_version: PathBuf,
     /// What is unavailable, with the reason.
     pub(crate) problems: Vec<String>,
 }
@@ -59,22 +87,29 @@ pub(crate) struct Vendor {
 /// Fetches what is missing.
 pub(crate) fn provide() -> Vendor {
     let libraries = tools().join("ctp");
+    let other_versions = tools().join("ctp-versions");
     let headers = tools().join("ctp-headers");
+    let headers_by_version = tools().join("ctp-headers-by-version");
     let mut problems = Vec::new();
-    for (package, version, folder) in LIBRARIES {
-        if let Err(error) = library(package, version, &libraries.join(folder)) {
+    let places = LIBRARIES.map(|package| (package, &libraries));
+    let others = OTHER_VERSIONS.map(|package| (package, &other_versions));
+    for ((package, version, folder), place) in places.into_iter().chain(others) {
+        if let Err(error) = library(package, version, &place.join(folder)) {
             problems.push(format!("{package} {version}: {error:#}"));
         }
     }
-    if let Err(error) = header_files(&headers) {
-        problems.push(format!(
-            "headers from {} {}: {error:#}",
-            HEADERS.0, HEADERS.1
-        ));
+    let usual = (USUAL_HEADERS, headers.clone());
+    let others = HEADERS_BY_VERSION.map(|(package, name)| (package, headers_by_version.join(name)));
+    for (version, kept) in [usual].into_iter().chain(others) {
+        if let Err(error) = header_files(version, &kept) {
+            problems.push(format!("headers from {HEADERS} {version}: {error:#}"));
+        }
     }
     Vendor {
         libraries,
+        other_versions,
         headers,
+        headers_by_version,
         problems,
     }
 }
@@ -117,7 +152,7 @@ fn library(package: &str, version: &str, kept: &Path) -> Result<()> {
     keep(&ready, kept, &work)
 }
 
-fn header_files(kept: &Path) -> Result<()> {
+fn header_files(version: &str, kept: &Path) -> Result<()> {
     const WANTED: [&str; 4] = [
         "ThostFtdcMdApi.h",
         "ThostFtdcTraderApi.h",
@@ -128,9 +163,8 @@ fn header_files(kept: &Path) -> Result<()> {
         return Ok(());
     }
     let work = work_folder(kept)?;
-    let (package, version) = HEADERS;
-    let source_only = format!("--no-binary={package}");
-    let requirement = format!("{package}=={version}");
+    let source_only = format!("--no-binary={HEADERS}");
+    let requirement = format!("{HEADERS}=={version}");
     let source = download(&requirement, &[&source_only], &work.join("source"))?;
     unpack(&source, &work.join("content"))?;
     let ready = work.join("ready");

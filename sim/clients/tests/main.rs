@@ -10,6 +10,7 @@
 //! | `lifecycle` | many sessions, misuse by a raw client |
 //! | `cplusplus` | a C++ program compiled against the vendor's headers |
 //! | `ctp2rs` | a program on the crate of that name |
+//! | `tables` | slots, sizes and offsets against the vendor's binaries and headers |
 //! | `python` | openctp-ctp and vn.py with the library files exchanged |
 
 #![expect(
@@ -30,4 +31,5 @@ mod lifecycle;
 mod market_data;
 mod python;
 mod support;
+mod tables;
 mod trader;

@@ -15,8 +15,9 @@ use crate::support::{
     PATIENCE, expected, in_child, in_child_under, instruments, last_and_another, quick, recorded,
 };
 
-const VERSIONS: [&str; 7] = [
-    "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
+const VERSIONS: [&str; 15] = [
+    "6.3.15", "6.3.19", "6.5.1", "6.6.1", "6.6.7", "6.6.9", "6.7.0", "6.7.1", "6.7.2", "6.7.7",
+    "6.7.8", "6.7.9", "6.7.10", "6.7.11", "6.7.13",
 ];
 
 fn source() -> String {

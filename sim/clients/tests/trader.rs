@@ -149,7 +149,8 @@ fn told(job: &Value, variables: &[(&'static str, String)]) -> Value {
 #[test]
 fn every_version_logs_in_and_lists_contracts() {
     for version in [
-        "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
+        "6.3.15", "6.3.19", "6.5.1", "6.6.1", "6.6.7", "6.6.9", "6.7.0", "6.7.1", "6.7.2", "6.7.7",
+        "6.7.8", "6.7.9", "6.7.10", "6.7.11", "6.7.13",
     ] {
         let answer = told(&json!({ "verb": "trader" }), &variables(version));
         let all = answer["told"].as_array().unwrap();

@@ -80,6 +80,15 @@ fn find(
     }
 }
 
+/// Every struct, field and offset of a version's family. Of some versions structs end earlier.
+pub fn all(version: &Emulated) -> impl Iterator<Item = (&'static str, &'static str, usize)> {
+    let has_long_ids = version.has_long_ids();
+    places().iter().filter_map(move |((name, field), place)| {
+        let place = if has_long_ids { place.new } else { place.old };
+        place.map(|(_, offset)| (*name, *field, offset))
+    })
+}
+
 /// A vendor struct to deliver, zeroed where nothing was written, aligned for every field.
 ///
 /// Writing a field that the version does not have does nothing.

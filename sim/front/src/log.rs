@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 use tickdeck_core::clock::system_wall;
 use tickdeck_core::time::UnixNanos;
 
+use crate::report;
+
 /// Where lines go.
 enum Target {
     Off,
@@ -62,6 +64,11 @@ pub fn open(value: Option<&OsStr>) {
     }
 }
 
+/// Writes a line that only the `tickdeck sim run` above this process needs.
+pub fn report(event: &str, fields: &[(&str, Value)]) {
+    report::append(&line(system_wall(), Level::Info, event, fields));
+}
+
 /// Writes a line about an event.
 pub fn info(event: &str, fields: &[(&str, Value)]) {
     write(Level::Info, event, fields);
@@ -89,7 +96,7 @@ pub fn misuse(api: &str, call: &str, text: &str) {
 
 /// The time is written as in the lines of tickdeck's own log, so that the two can be set beside
 /// each other.
-fn line(at: UnixNanos, level: Level, event: &str, fields: &[(&str, Value)]) -> String {
+fn line(at: UnixNanos, level: Level, event: &str, fields: &[(&str, Value)]) -> Map<String, Value> {
     let at = at.to_shanghai();
     let timestamp = at.to_rfc3339_opts(SecondsFormat::Millis, false);
     let word = if level == Level::Warn { "warn" } else { "info" };
@@ -100,17 +107,19 @@ fn line(at: UnixNanos, level: Level, event: &str, fields: &[(&str, Value)]) -> S
     for (key, value) in fields {
         line.insert((*key).into(), value.clone());
     }
-    format!("{}\n", Value::Object(line))
+    line
 }
 
 fn write(level: Level, event: &str, fields: &[(&str, Value)]) {
+    let line = line(system_wall(), level, event, fields);
+    report::append(&line);
     let target = TARGET.get_or_init(|| Mutex::new(Target::Stderr));
     let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
     if matches!(*target, Target::Off) || (level == Level::Info && matches!(*target, Target::Stderr))
     {
         return;
     }
-    let text = line(system_wall(), level, event, fields);
+    let text = format!("{}\n", Value::Object(line));
     // A log that cannot be written must not disturb the client, and there is no place to report it.
     let _ = match &mut *target {
         Target::File(file) => file.write_all(text.as_bytes()),
@@ -126,14 +135,12 @@ mod tests {
     fn a_line_has_the_timestamp_form_of_tickdecks_log() {
         let at = UnixNanos(1_757_640_600_500_999_999);
         let written = line(at, Level::Notice, "sim_fault", &[("tick", 7.into())]);
-        let read: Value = serde_json::from_str(&written).unwrap();
         let wanted = serde_json::json!({
             "timestamp": "2025-09-12T09:30:00.500+08:00",
             "level": "info",
             "event": "sim_fault",
             "tick": 7,
         });
-        assert_eq!(read, wanted);
-        assert!(written.ends_with("}\n"));
+        assert_eq!(Value::Object(written), wanted);
     }
 }

@@ -11,8 +11,9 @@
 //! stretch of them from the moment it subscribes until it is cut.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use rustc_hash::FxHashMap;
 use tickdeck_core::causes::with_causes;
@@ -22,8 +23,10 @@ use tickdeck_core::pace::{Due, PaceOptions, Pacer, Rate};
 use tickdeck_core::source::Source;
 use tickdeck_core::time::UnixNanos;
 
+use crate::environment;
 use crate::log;
 use crate::settings::{Settings, StartRule};
+use crate::shared::{Facts, SharedFacts, SharedFolder};
 use crate::source::{Header, OpenError, SourceSpec};
 
 /// Events read from the source at a time.
@@ -38,16 +41,11 @@ pub struct Market {
     max_gap_ns: Option<i64>,
     start: StartRule,
     settle_ns: i64,
-    state: Mutex<State>,
-    /// Events that some session has passed.
+    facts: Mutex<Facts>,
+    /// Events that some session of this process has passed.
     reached: AtomicU64,
-    is_closed: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    started: Option<MonoNanos>,
-    last_subscription: Option<MonoNanos>,
+    /// The facts that other processes have too.
+    shared: Option<SharedFacts>,
 }
 
 /// Whether the market moves.
@@ -73,7 +71,11 @@ impl Market {
         if let Some(market) = markets.get(&key) {
             return Ok(Arc::clone(market));
         }
-        let market = Arc::new(Self::new(settings, now)?);
+        let mut market = Self::new(settings, now)?;
+        if let Some(folder) = environment::shared_folder() {
+            market.share(folder, &key);
+        }
+        let market = Arc::new(market);
         markets.insert(key, Arc::clone(&market));
         Ok(market)
     }
@@ -92,13 +94,23 @@ impl Market {
             max_gap_ns: settings.max_gap_ns,
             start: settings.start,
             settle_ns: settings.settle_ns,
-            state: Mutex::new(State {
+            facts: Mutex::new(Facts {
                 started,
-                last_subscription: None,
+                ..Facts::default()
             }),
             reached: AtomicU64::new(0),
-            is_closed: AtomicBool::new(false),
+            shared: None,
         })
+    }
+
+    /// Shares the facts with other processes. What they know already counts.
+    fn share(&mut self, folder: &SharedFolder, key: &str) {
+        let started = self.facts().started;
+        let shared = folder.market(key);
+        match shared.with(|facts| facts.started = facts.started.or(started)) {
+            Ok(()) => self.shared = Some(shared),
+            Err(error) => not_shared(&error),
+        }
     }
 
     /// Facts about its source.
@@ -109,40 +121,45 @@ impl Market {
 
     /// Closes the market: new connections are refused.
     pub fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
+        self.with_facts(|facts| facts.is_closed = true);
     }
 
     /// Whether it is closed: new connections are refused.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
+        self.with_facts(|facts| facts.is_closed)
     }
 
     /// A session subscribed at `now`.
     pub fn subscribed(&self, now: MonoNanos) {
-        let mut state = self.state();
-        if self.motion_of(&mut state, now) == Motion::Waiting || state.started.is_none() {
-            state.last_subscription = Some(now);
-        }
+        self.with_facts(|facts| {
+            if self.motion_of(facts, now) == Motion::Waiting || facts.started.is_none() {
+                facts.last_subscription = facts.last_subscription.max(Some(now));
+            }
+        });
     }
 
     /// A session logged in at `now`.
     pub fn logged_in(&self, now: MonoNanos) {
         if self.start == StartRule::Login {
-            self.state().started.get_or_insert(now);
+            self.with_facts(|facts| *facts.started.get_or_insert(now));
         }
     }
 
     /// Whether the market moves at `now`.
     pub fn motion(&self, now: MonoNanos) -> Motion {
-        self.motion_of(&mut self.state(), now)
-    }
-
-    fn motion_of(&self, state: &mut State, now: MonoNanos) -> Motion {
-        if let Some(started) = state.started {
+        // The start is final, so the file need not be read.
+        if let Some(started) = self.facts().started {
             return Motion::Since(started);
         }
-        let Some(last) = state.last_subscription else {
+        self.with_facts(|facts| self.motion_of(facts, now))
+    }
+
+    fn motion_of(&self, facts: &mut Facts, now: MonoNanos) -> Motion {
+        if let Some(started) = facts.started {
+            return Motion::Since(started);
+        }
+        let Some(last) = facts.last_subscription else {
             return Motion::Waiting;
         };
         if self.start != StartRule::Settled {
@@ -152,14 +169,55 @@ impl Market {
         if settled > now {
             return Motion::NotBefore(settled);
         }
-        state.started = Some(settled);
+        facts.started = Some(settled);
         Motion::Since(settled)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The state is two options: a holder that panicked leaves it valid.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How far any session has got.
+    fn reached(&self) -> u64 {
+        self.with_facts(|facts| facts.reached)
     }
+
+    /// Tells the other processes how far this one has got.
+    fn tell_position(&self) {
+        if self.shared.is_some() {
+            self.reached();
+        }
+    }
+
+    /// Runs `change` on the facts: on those of all processes, or on this one's alone.
+    fn with_facts<R>(&self, change: impl Fn(&mut Facts) -> R) -> R {
+        let mut own = self.facts();
+        own.reached = own.reached.max(self.reached.load(Ordering::Acquire));
+        let Some(shared) = &self.shared else {
+            return change(&mut own);
+        };
+        let changed = shared.with(|facts| {
+            facts.reached = facts.reached.max(own.reached);
+            let result = change(facts);
+            *own = *facts;
+            result
+        });
+        // A folder that is gone leaves the market to this process.
+        changed.unwrap_or_else(|error| {
+            not_shared(&error);
+            change(&mut own)
+        })
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        // Plain values: a holder that panicked leaves them valid.
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Logs once that the market is this process's own.
+fn not_shared(error: &io::Error) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let text = format!("the market is this process's own: its shared file failed: {error}");
+        log::warn("sim_not_shared", &[("text", text.into())]);
+    });
 }
 
 /// The next item for a session.
@@ -245,8 +303,9 @@ impl Feed {
             return;
         };
         self.prime(started);
+        // Other processes are asked once: what they pass meanwhile is still to come here.
+        let reached = self.market.reached();
         loop {
-            let reached = self.market.reached.load(Ordering::Acquire);
             let Some(event) = self.peek() else {
                 return;
             };
@@ -297,6 +356,7 @@ impl Feed {
     /// Receive time of the next event; `None` at the end.
     fn peek(&mut self) -> Option<UnixNanos> {
         if self.fetched.is_empty() {
+            self.market.tell_position();
             let source = self.source.as_mut()?;
             let mut batch = Vec::with_capacity(FETCH_EVENTS);
             if let Err(error) = source.next_batch(&mut batch, FETCH_EVENTS) {

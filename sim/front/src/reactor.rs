@@ -19,9 +19,9 @@ use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
 /// How long [`Reactor::release`] waits for a callback that does not return.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The clock of this library: all sessions and markets of one process image share it.
+/// The clock of this library: all sessions and markets share it, also those of other processes.
 pub fn now() -> MonoNanos {
-    static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
+    static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::of_machine);
     CLOCK.now()
 }
 

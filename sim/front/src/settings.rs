@@ -145,8 +145,8 @@ pub const VARIABLE_PREFIX: &str = "TICKDECK_SIM_";
 /// Variables that are the whole library's, and no settings of a session.
 const OF_THE_LIBRARY: [&str; 2] = ["api_version", "log"];
 
-/// Variables of tickdeck's own tests, which the library ignores.
-const OF_THE_TESTS: [&str; 2] = ["library", "clients"];
+/// Variables of `tickdeck sim run` and of tickdeck's tests, which the library ignores.
+const OF_TICKDECK: [&str; 4] = ["report", "shared", "library", "clients"];
 
 /// The scheme of an address that carries settings.
 const SCHEME: &str = "sim://";
@@ -159,7 +159,7 @@ pub fn refuse_unknown(names: impl IntoIterator<Item = String>) -> Result<(), Set
     let known = || KEYS.into_iter().chain(OF_THE_LIBRARY);
     let is_unknown = |name: &String| {
         name.strip_prefix(VARIABLE_PREFIX).is_some_and(|word| {
-            let mut accepted = known().chain(OF_THE_TESTS);
+            let mut accepted = known().chain(OF_TICKDECK);
             !accepted.any(|key| key.to_uppercase() == word)
         })
     };

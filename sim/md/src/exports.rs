@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::panic::catch_unwind;
 
 use tickdeck_front::environment;
+use tickdeck_front::faults::Front;
 use tickdeck_front::log;
 
 use crate::arguments;
@@ -13,7 +14,7 @@ fn create(flow: *const c_char, asked: &'static str) -> *mut c_void {
     let created = catch_unwind(|| {
         // SAFETY: the API demands a NUL-terminated flow path, or null.
         let flow = unsafe { arguments::text(flow) };
-        let version = environment::version();
+        let version = environment::version(Front::MarketData);
         log::info(
             "sim_created",
             &[("api", "md".into()), ("version", version.name.into())],
@@ -57,7 +58,7 @@ pub unsafe extern "C" fn create_md_with_mode(
 /// `CThostFtdcMdApi::GetApiVersion()`: the text of the emulated version, as the vendor prints it.
 #[unsafe(export_name = "_ZN15CThostFtdcMdApi13GetApiVersionEv")]
 pub extern "C" fn get_api_version() -> *const c_char {
-    let text = catch_unwind(|| environment::version().text.as_ptr());
+    let text = catch_unwind(|| environment::version(Front::MarketData).text.as_ptr());
     text.unwrap_or(c"".as_ptr())
 }
 

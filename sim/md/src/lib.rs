@@ -12,8 +12,10 @@
 //! | `object.rs` | the API object and its virtual functions |
 //! | `spi.rs` | calls to the client's callbacks |
 //! | `arguments.rs` | what the client's pointers point to, as values |
+//! | `preload.rs` | what happens when it is loaded, and what keeps the vendor's library from the network |
 
 mod arguments;
 pub mod exports;
 mod object;
+mod preload;
 mod spi;

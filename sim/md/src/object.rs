@@ -12,9 +12,10 @@ use tickdeck_front::environment;
 use tickdeck_front::faults::{Faults, Front};
 use tickdeck_front::instance::Instance;
 use tickdeck_front::log;
-use tickdeck_front::md::{MdRequest, MdSession, SubscriptionKind};
+use tickdeck_front::md::{MdEvent, MdRequest, MdSession, SubscriptionKind};
 use tickdeck_front::objects::{ApiObject, Objects};
 use tickdeck_front::reactor::now;
+use tickdeck_front::report::DeliveredTicks;
 use tickdeck_front::settings::Settings;
 
 use crate::arguments;
@@ -122,15 +123,26 @@ unsafe extern "C" fn init(this: *mut c_void) {
         if api.spi.load(Ordering::Acquire).is_null() {
             log::misuse("md", "Init", "no callback object was registered before it");
         }
-        let mut caller = spi::Caller::new(environment::version());
-        let deliver = move |event| caller.call(&api.spi, &event);
+        let mut caller = spi::Caller::new(environment::version(Front::MarketData));
+        let mut ticks = DeliveredTicks::new();
+        let deliver = move |event| {
+            if matches!(event, MdEvent::Tick(_)) {
+                ticks.add();
+            }
+            caller.call(&api.spi, &event);
+        };
         api.instance.init(session, deliver);
     });
 }
 
 fn session(settings: Option<Settings>, fronts: Vec<String>) -> MdSession {
     let (settings, faults) = Faults::for_session(settings, Front::MarketData, fronts);
-    MdSession::new(environment::version(), settings, faults, now())
+    MdSession::new(
+        environment::version(Front::MarketData),
+        settings,
+        faults,
+        now(),
+    )
 }
 
 unsafe extern "C" fn join(this: *mut c_void) -> c_int {

@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::panic::catch_unwind;
 
 use tickdeck_front::environment;
+use tickdeck_front::faults::Front;
 use tickdeck_front::log;
 
 use crate::methods;
@@ -13,8 +14,9 @@ fn create(flow: *const c_char, is_newer: bool) -> *mut c_void {
     let created = catch_unwind(|| {
         // SAFETY: the API demands a NUL-terminated flow path, or null.
         let flow = unsafe { object::text(flow) };
-        let version = environment::version();
-        if version.has_production_mode() != is_newer {
+        let version = environment::version(Front::Trader);
+        let is_known = environment::chosen(Front::Trader).is_ok();
+        if is_known && version.has_production_mode() != is_newer {
             // The tables differ for certain: any call would reach another function.
             let built = if is_newer {
                 "6.7.11 or later"
@@ -63,7 +65,7 @@ pub unsafe extern "C" fn create_trader_with_mode(
 /// it.
 #[unsafe(export_name = "_ZN19CThostFtdcTraderApi13GetApiVersionEv")]
 pub extern "C" fn get_api_version() -> *const c_char {
-    let text = catch_unwind(|| environment::version().text.as_ptr());
+    let text = catch_unwind(|| environment::version(Front::Trader).text.as_ptr());
     text.unwrap_or(c"".as_ptr())
 }
 

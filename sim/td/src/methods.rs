@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use tickdeck_ffi::abi::signature::Request;
 use tickdeck_front::environment;
+use tickdeck_front::faults::Front;
 use tickdeck_front::td::TdRequest;
 use tickdeck_front::td::tables::tables;
 
@@ -42,7 +43,7 @@ unsafe extern "C" fn request<const NUMBER: usize>(
         return object::FAILED;
     };
     object::enter(this, method.name, object::FAILED, |api| {
-        let size = method.request_size(environment::version());
+        let size = method.request_size(environment::version(Front::Trader));
         let bytes = if request.is_null() {
             Vec::new()
         } else {
@@ -89,7 +90,7 @@ fn other(name: &str) -> Option<Entry> {
 pub(crate) fn table() -> *const Entry {
     static TABLE: OnceLock<Vec<Option<Entry>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        let version = environment::version();
+        let version = environment::version(Front::Trader);
         let methods = tables().api(version).into_iter().map(|number| {
             let method = tables().method(number)?;
             if method.request.is_none() {

@@ -88,7 +88,7 @@ pub(crate) unsafe extern "C" fn init(this: *mut c_void) {
         if api.spi.load(Ordering::Acquire).is_null() {
             log::misuse("td", "Init", "no callback object was registered before it");
         }
-        let caller = spi::Caller::new(environment::version());
+        let caller = spi::Caller::new(environment::version(Front::Trader));
         api.instance
             .init(session, move |event| caller.call(&api.spi, &event));
     });
@@ -96,7 +96,7 @@ pub(crate) unsafe extern "C" fn init(this: *mut c_void) {
 
 fn session(settings: Option<Settings>, fronts: Vec<String>) -> TdSession {
     let (settings, faults) = Faults::for_session(settings, Front::Trader, fronts);
-    TdSession::new(environment::version(), settings, faults, now())
+    TdSession::new(environment::version(Front::Trader), settings, faults, now())
 }
 
 pub(crate) unsafe extern "C" fn join(this: *mut c_void) -> c_int {
@@ -117,7 +117,7 @@ pub(crate) unsafe extern "C" fn get_front_info(this: *mut c_void, info: *mut c_v
         if info.is_null() {
             return;
         }
-        let made = CStruct::new("FrontInfo", environment::version())
+        let made = CStruct::new("FrontInfo", environment::version(Front::Trader))
             .text("FrontAddr", b"tcp://simulated")
             .int("QryFreq", 1);
         let words = made.words().as_ptr().cast::<u8>();

@@ -34,7 +34,10 @@ const PURPOSES: [(&str, &[&str]); 5] = [
             "prune", "push", "pull",
         ],
     ),
-    ("Live CTP", &["live", "doctor", "smoke", "health"]),
+    (
+        "Live CTP, and its clients without CTP",
+        &["live", "doctor", "smoke", "health", "sim"],
+    ),
     ("Set-up", &["completions", "man", "help"]),
 ];
 

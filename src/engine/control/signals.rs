@@ -15,9 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::iterator::{Signals, SignalsInfo};
+use signal_hook::low_level::siginfo::Cause;
 use tickdeck_core::thread;
 use tickdeck_core::wait::nap;
 
@@ -44,6 +46,26 @@ pub fn install(control: &Arc<Control>, exit_code: i32) -> io::Result<()> {
 pub fn at_sigusr2(act: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGUSR2])?;
     thread::spawn("sigusr2", move || signals.forever().for_each(|_| act()))?;
+    Ok(())
+}
+
+/// Keeps signals from ending this process and hands them to `act`, for a process that waits for another
+/// one. The second value is false for a signal of the terminal (Ctrl-C): the system sends it to the
+/// other process as well. A signal that was ignored at the start, as by `nohup`, stays ignored.
+///
+/// # Errors
+/// When the system refuses a handler or a thread.
+pub fn pass_on(act: impl Fn(Signal, bool) + Send + 'static) -> io::Result<()> {
+    let all = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+    let mut signals = SignalsInfo::<WithOrigin>::new(all.iter().filter(|it| !is_ignored(**it)))?;
+    let follow = move || {
+        for origin in &mut signals {
+            if let Ok(signal) = Signal::try_from(origin.signal) {
+                act(signal, origin.cause != Cause::Kernel);
+            }
+        }
+    };
+    thread::spawn("signals", follow)?;
     Ok(())
 }
 

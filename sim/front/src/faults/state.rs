@@ -157,6 +157,21 @@ impl Faults {
         }
     }
 
+    /// The rules that settings ask for, of both fronts: a script, drawn faults, both, or none.
+    ///
+    /// # Errors
+    /// When the script or the words of the drawn faults cannot be used.
+    pub fn script(settings: &Settings) -> Result<Script, ScriptError> {
+        let mut script = match &settings.script {
+            Some(path) => Script::read(path)?,
+            None => Script::default(),
+        };
+        if let Some(words) = &settings.faults {
+            script.rules.extend(swarm::draw(words)?.rules);
+        }
+        Ok(script)
+    }
+
     /// The rules for `front` that the settings ask for: a script, drawn faults, both, or none.
     ///
     /// # Errors
@@ -165,13 +180,7 @@ impl Faults {
         if let Some(handed_on) = heir_of(settings, front) {
             return Ok(handed_on);
         }
-        let mut script = match &settings.script {
-            Some(path) => Script::read(path)?,
-            None => Script::default(),
-        };
-        if let Some(words) = &settings.faults {
-            script.rules.extend(swarm::draw(words)?.rules);
-        }
+        let mut script = Self::script(settings)?;
         script.rules.retain(|rule| rule.front == front);
         for rule in &script.rules {
             log::notice("sim_fault_rule", &rule.log_fields());

@@ -171,6 +171,7 @@ impl MdSession {
             id::NOT_LOGIN_YET
         };
         if self.connection.is_logged_in && kind == SubscriptionKind::Subscribe {
+            log::info("sim_md_subscribed", &[("count", ids.len().into())]);
             if let (true, Some(feed)) = (self.subscribed.is_empty(), &mut self.feed) {
                 feed.catch_up(now);
             }

@@ -1,7 +1,7 @@
 //! The trader API's tables by version: which method sits in which slot, which callback is called
 //! through which slot, how large a request struct is.
 //!
-//! All of it was measured on the vendor's libraries of the seven versions. API slots come from the
+//! All of it was measured on the vendor's libraries of all versions. API slots come from the
 //! relocations of the table of `CFtdcTraderApiImpl`, callback slots from the displacement that each
 //! `CFtdcTraderApiImpl::On…` forwarder jumps through, sizes from the offsets of [`crate::fields`].
 //! The callbacks of each version fill their table without a gap.
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use crate::version::Emulated;
 
 /// Number of versions, which are the columns of the tables.
-const VERSIONS: usize = 7;
+const VERSIONS: usize = 15;
 
 /// How a session answers a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,13 @@ impl Tables {
         by_slot.into_iter().map(|(_, number)| number).collect()
     }
 
+    /// The callbacks of a version and their slots.
+    pub fn callbacks(&self, version: &Emulated) -> impl Iterator<Item = (&'static str, usize)> {
+        let column = version.column;
+        let slots = self.callbacks.iter();
+        slots.filter_map(move |(name, slots)| slots[column].map(|slot| (*name, slot)))
+    }
+
     /// The slot of a callback in a version; `None` when it has no such callback.
     #[must_use]
     pub fn callback_slot(&self, name: &str, version: &Emulated) -> Option<usize> {
@@ -165,13 +172,19 @@ impl Method {
 
 #[cfg(test)]
 mod tests {
+    use tickdeck_ffi::abi::TraderTable;
+
     use super::*;
     use crate::version::ALL;
 
     #[test]
     fn every_slot_of_every_version_has_one_method_and_one_callback() {
-        let api = [94, 96, 107, 123, 125, 133, 140];
-        let spi = [125, 127, 138, 154, 155, 164, 178];
+        let api = [
+            94, 94, 96, 98, 99, 107, 107, 111, 123, 125, 126, 127, 132, 133, 140,
+        ];
+        let spi = [
+            125, 125, 127, 129, 130, 138, 138, 142, 154, 155, 156, 157, 163, 164, 178,
+        ];
         for version in &ALL {
             let methods = tables().api(version);
             assert_eq!(methods.len(), api[version.column], "{}", version.name);
@@ -187,6 +200,19 @@ mod tests {
                 .collect();
             slots.sort_unstable();
             assert_eq!(slots, (0..spi[version.column]).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_tables_are_those_that_clients_use() {
+        // Found independently, for the client side (`tickdeck_ffi::abi`).
+        for version in &ALL {
+            let table = TraderTable::of(&version.api_version()).unwrap();
+            assert_eq!(tables().api(version).len(), table.api.count);
+            let slot = |name| tables().callback_slot(name, version).unwrap();
+            assert_eq!(slot("OnRspUserLogin"), table.spi.on_rsp_user_login);
+            assert_eq!(slot("OnRspQryInstrument"), table.spi.on_rsp_qry_instrument);
+            assert_eq!(slot("OnRspError"), table.spi.on_rsp_error);
         }
     }
 
