@@ -157,7 +157,7 @@ impl Ring<'_> {
         }
         let slots = self.slots(&mut salvage)?;
         let mut covering = None;
-        // It is damaged, now or in a salvage that was killed, or its recording is another one now. Slots
+        // It is damaged, now or in a salvage that was killed, or its recording differs now. Slots
         // that it named may be gone, and a recording has what is left.
         if has_mark {
             let recordings = slots.iter().enumerate();

@@ -133,7 +133,7 @@ const EXAMPLES: &[(&str, How)] = &[
     // None of its instruments has so many ticks.
     (
         "tickdeck coverage sessions --trading-day 2026-01-05 --hours all --min-ticks 1000",
-        How::Ends(0),
+        How::Ends(3),
     ),
     (
         "tickdeck coverage recordings/quick --hours recorded --json",
