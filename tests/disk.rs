@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tickdeck::event::Event;
 use tickdeck::recording::{
-    EventWriter as _, Recorded, RecorderOptions, RecordingError, recover, salvage_ring,
+    EventWriter as _, Ledger, Manifest, Recorded, RecorderOptions, RecordingError, recover,
+    salvage_ring,
 };
 use tickdeck_core::wait::nap;
 
@@ -120,6 +121,20 @@ fn a_full_disk_is_sealed_by_record_itself() {
     assert_eq!(made["status"], "recovered");
     assert_eq!(made["ticks"], said["recorded"]);
     assert!(made["ticks"].as_u64() > Some(200_000), "{said}");
+    assert_ledger_adds_up(&path);
+}
+
+/// The manifest counts the ticks that were accepted and not recorded.
+#[track_caller]
+fn assert_ledger_adds_up(path: &Path) {
+    let Ledger {
+        received,
+        recorded,
+        dropped,
+    } = Manifest::read(path).unwrap().ledger;
+    let failed = dropped["recording_failed"];
+    assert!(failed > 0 && dropped.len() == 1, "{dropped:?}");
+    assert_eq!(received, recorded + failed);
 }
 
 /// The segment of a journal file has no room beside it.
@@ -194,6 +209,7 @@ fn an_error_of_a_quota_seals_what_was_recorded() {
     assert_prefix(&found, &all);
     assert!(found.len() < all.len());
     verb("verify", &path).done();
+    assert_ledger_adds_up(&path);
 }
 
 #[test]
@@ -510,7 +526,8 @@ fn a_recorder_without_memory_leaves_a_prefix() {
         skipped("a recorder without memory", "no prlimit");
         return;
     }
-    running.wait();
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(4), "{ended:?}");
     let found = events(&path);
     assert_prefix(&found, &events(&quick()));
     assert!(found.len() as u64 >= seen);

@@ -5,6 +5,8 @@
 //! and later), numbers bit for bit, text cut at its first NUL. Nothing here knows what a field
 //! *means*; that is the normalizer's business. Nothing outside this crate and `sim/` knows an
 //! offset.
+//!
+//! It also has what else needs `unsafe`: the [allocator](out_of_memory) of the program.
 
 pub mod abi;
 mod client;
@@ -12,6 +14,7 @@ pub mod gb18030;
 mod library;
 pub mod md;
 pub mod object_file;
+pub mod out_of_memory;
 mod secret;
 pub mod td;
 mod text;

@@ -4,6 +4,11 @@
 
 use std::process::ExitCode;
 
+use tickdeck_ffi::out_of_memory::EndsWithoutMemory;
+
+#[global_allocator]
+static ALLOCATOR: EndsWithoutMemory = EndsWithoutMemory;
+
 fn main() -> ExitCode {
     tickdeck_cli::run()
 }

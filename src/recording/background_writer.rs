@@ -170,6 +170,8 @@ pub struct BackgroundWriter {
     path: PathBuf,
     stats: Arc<RecorderStats>,
     journal_end: JournalEnd,
+    /// Ticks that were accepted.
+    ticks: u64,
 }
 
 #[derive(Default)]
@@ -266,6 +268,7 @@ impl BackgroundWriter {
             path,
             stats,
             journal_end: JournalEnd(journal_end),
+            ticks: 0,
         })
     }
 
@@ -309,6 +312,8 @@ impl BackgroundWriter {
             return false;
         }
         self.stats.accept(events.len() as u64);
+        let ticks = events.iter().filter(|event| event.as_tick().is_some());
+        self.ticks += ticks.count() as u64;
         waiting.events.extend_from_slice(events);
         drop(waiting);
         if let Some(wake) = &self.wake
@@ -336,8 +341,12 @@ impl BackgroundWriter {
         } = std::mem::take(&mut self.ended);
         let counted = writer.as_ref().map_or(0, RecordingWriter::sealed_seq);
         let (manifest, sealing) = writer.map_or((None, None), |mut writer| {
-            if overflow > 0 {
-                writer.count_dropped("overflow", overflow);
+            let dropped = Dropped {
+                overflow,
+                accepted: self.ticks,
+            };
+            for (reason, ticks) in dropped.by_reason(ticks) {
+                writer.count_dropped(reason, ticks);
             }
             let storage = Arc::clone(writer.storage());
             let finished = match (has_all, has_failed) {
@@ -348,7 +357,7 @@ impl BackgroundWriter {
             };
             match finished {
                 Ok(manifest) => (Some(manifest), None),
-                Err(error) => sealed_or(error, is_full, storage, &self.path, overflow),
+                Err(error) => sealed_or(error, is_full, storage, &self.path, dropped),
             }
         });
         // Another process may have sealed or removed something there.
@@ -612,7 +621,7 @@ fn sealed_or(
     is_full: bool,
     storage: Arc<dyn Storage>,
     folder: &Path,
-    overflow: u64,
+    dropped: Dropped,
 ) -> (Option<Manifest>, Option<RecordingError>) {
     let is_new = error.is_no_room();
     // A folder that was replaced belongs to another writer.
@@ -620,7 +629,7 @@ fn sealed_or(
     if !(is_new || is_full && is_abandoned) {
         return (None, Some(error));
     }
-    match seal_on_full_disk(storage, folder, overflow) {
+    match seal_on_full_disk(storage, folder, dropped) {
         Ok(manifest) => (Some(manifest), Some(error).filter(|_| is_new)),
         Err(_) => (None, Some(error)),
     }
@@ -628,19 +637,41 @@ fn sealed_or(
 
 /// Seals the journal of a writer that a full disk has ended: file by file, so that each makes room for the
 /// next one.
-fn seal_on_full_disk(storage: Arc<dyn Storage>, folder: &Path, overflow: u64) -> Result<Manifest> {
+fn seal_on_full_disk(
+    storage: Arc<dyn Storage>,
+    folder: &Path,
+    dropped: Dropped,
+) -> Result<Manifest> {
     recover_in(Arc::clone(&storage), folder)?;
     let mut manifest = Manifest::read_in(&*storage, folder)?;
-    if overflow > 0 {
-        manifest.ledger.received += overflow;
-        *manifest
-            .ledger
-            .dropped
-            .entry("overflow".into())
-            .or_insert(0) += overflow;
+    let dropped = dropped.by_reason(manifest.ticks);
+    if !dropped.is_empty() {
+        for (reason, ticks) in dropped {
+            manifest.ledger.received += ticks;
+            *manifest.ledger.dropped.entry(reason.into()).or_insert(0) += ticks;
+        }
         manifest.write(&*storage, folder)?;
     }
     Ok(manifest)
+}
+
+/// Ticks that a recording does not have.
+#[derive(Debug, Clone, Copy)]
+struct Dropped {
+    /// Those that were lost before the recorder.
+    overflow: u64,
+    /// Those that it accepted.
+    accepted: u64,
+}
+
+impl Dropped {
+    /// By reason, where the recording has `recorded` of the accepted ticks.
+    fn by_reason(self, recorded: u64) -> Vec<(&'static str, u64)> {
+        let failed = self.accepted.saturating_sub(recorded);
+        let mut dropped = vec![("overflow", self.overflow), ("recording_failed", failed)];
+        dropped.retain(|(_, ticks)| *ticks > 0);
+        dropped
+    }
 }
 
 /// The sealer thread. After an error the journal keeps the rest. Whether that can be read now is tried once
