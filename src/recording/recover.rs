@@ -175,7 +175,7 @@ pub(super) fn seal_file_by_file(
     let OnDisk {
         sealed, unsealed, ..
     } = unsealed::read(storage, folder)?;
-    let JournalFiles { parts, read, .. } = &unsealed.journal;
+    let JournalFiles { parts, read, .. } = unsealed.journal;
     let mut removed = false;
     if damaged_data(storage, folder)?.is_empty() {
         for read in read.iter().filter(|read| read.end_seq <= sealed.events) {
@@ -192,8 +192,9 @@ pub(super) fn seal_file_by_file(
         let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
         let (before, segments) = (sealed.events, sealed.segments.len());
         let mut writer = continued(storage, place, sealed, None)?;
+        let (path, end_seq) = (part.path.clone(), part.end_seq);
         let mut blocks = JournalStream::new(JournalFiles {
-            parts: vec![part.clone()],
+            parts: vec![part],
             from_seq: before,
             ..JournalFiles::default()
         });
@@ -201,21 +202,19 @@ pub(super) fn seal_file_by_file(
             writer.write(&block)?;
         }
         writer.seal_segment()?;
-        drop(writer);
+        // A file that is open takes its room also when it is removed.
+        drop((writer, blocks));
         sealed = Manifest::read_in(&**storage, folder)?;
         let mut seen = before;
         for new in &sealed.segments[segments.min(sealed.segments.len())..] {
             each_event(storage, &folder.join(&new.file), &mut |_| seen += 1)?;
         }
-        if seen != part.end_seq || sealed.events != seen {
-            let problem = format!(
-                "{} events were sealed, {} were read back",
-                part.end_seq, seen
-            );
+        if seen != end_seq || sealed.events != seen {
+            let problem = format!("{end_seq} events were sealed, {seen} were read back");
             return Err(RecordingError::damaged(folder, problem));
         }
-        if read.iter().any(|read| read.path == part.path) {
-            storage.remove(&part.path)?;
+        if read.iter().any(|read| read.path == path) {
+            storage.remove(&path)?;
             storage.sync_dir(folder)?;
         }
     }

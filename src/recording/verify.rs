@@ -13,6 +13,7 @@ use super::error::{NOT_FETCHED, RecordingError};
 use super::file_hash::{self, StatedFile};
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
+use super::journal::JournalFiles;
 use super::latin1::text_to_utf8;
 use super::manifest::{Manifest, Status};
 use super::names::MANIFEST_FILE;
@@ -119,7 +120,9 @@ impl Verification {
         if !is_found && !is_in_parts {
             return Err(error);
         }
-        let has_events = matches!(error, RecordingError::NoManifest { .. });
+        // `Recording::open_salvage_in` takes segments alone.
+        let has_events = matches!(error, RecordingError::NoManifest { .. })
+            && JournalFiles::paths(&*storage, path).is_ok_and(|files| !files.is_empty());
         let recording = Recording::open_salvage_in(storage, path).ok();
         // There is neither a manifest nor a segment nor a journal, so it is not a recording.
         if recording.is_none() && !is_found && !has_events {
