@@ -270,8 +270,7 @@ impl Ring<'_> {
 
     /// Moves a mark that cannot be true out of the ring, which goes. Returns where it is.
     fn set_mark_aside(&self) -> Result<PathBuf> {
-        let beside = self.beside();
-        self.storage.create_folder(&beside)?;
+        let beside = self.created_beside()?;
         let place = self.free_place(&beside, &set_aside_name(MERGED_FILE, 1));
         self.storage
             .rename(&self.folder.join(MERGED_FILE), &place)?;
@@ -290,6 +289,14 @@ impl Ring<'_> {
     /// Where damaged files of the ring are kept.
     fn beside(&self) -> PathBuf {
         self.root.join(format!("{DAMAGED}{}", self.session))
+    }
+
+    /// The same, which is there after a crash: what is moved into it must not go with it.
+    fn created_beside(&self) -> Result<PathBuf> {
+        let beside = self.beside();
+        self.storage.create_folder(&beside)?;
+        self.storage.sync_dir(self.root)?;
+        Ok(beside)
     }
 
     fn has_slots_of(&self, mark: &Mark) -> bool {
@@ -318,7 +325,7 @@ impl Ring<'_> {
         for name in &mark.damaged {
             let folder = self.folder.join(name);
             if self.storage.is_folder(&folder) {
-                self.storage.create_folder(&beside)?;
+                self.created_beside()?;
                 let place = self.free_place(&beside, name);
                 self.storage.rename(&folder, &place)?;
                 kept.push(place);
