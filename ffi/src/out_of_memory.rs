@@ -11,7 +11,7 @@ const TEXT: &[u8] = b"error: the system gives no more memory (a limit of `ulimit
 the machine)\na recording that was being made has everything up to its last sync: `tickdeck recover` seals \
 it, and so does the next start of its recorder\n";
 
-/// The exit code of a run that could not go on.
+/// The exit code of a run that failed.
 const FAILED: i32 = 4;
 
 /// [`System`], which ends the process with a text and exit code 4 where it has no memory.

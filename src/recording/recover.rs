@@ -363,12 +363,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     }));
     state_lost(&mut sealed, lost_for_ever(&unsealed.journal));
     if unsealed.journal.events() == 0 {
-        let unlisted = lost_unlisted(&**storage, &folder, &sealed)?;
-        if !unlisted.is_empty() {
-            state_lost(&mut sealed, unlisted);
-            // Nothing but the manifest says later that a renamed file had something.
-            sealed.write(&**storage, &folder)?;
-        }
+        state_unlisted(&**storage, &folder, &mut sealed)?;
     }
     let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
     let mut kept = [partly.kept, spoilt].concat();
@@ -399,12 +394,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         made.events,
         &damaged,
     )?);
-    // Also what a recovery has stated that was killed.
-    for stated in made.lost.iter().map(|it| it.finding(&folder)) {
-        if lost.iter().all(|known| known.file != stated.file) {
-            lost.push(stated);
-        }
-    }
+    add_stated(&mut lost, &made, &folder);
     Ok(Recovery {
         recording: folder,
         session: made.session,
@@ -421,20 +411,31 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
 const UNLISTED: &str =
     "the manifest does not list it, and it does not continue the events before it";
 
-/// What segments cost that [`set_aside_segments`] renames, where no journal has their events.
-fn lost_unlisted(
-    storage: &dyn Storage,
-    folder: &Path,
-    sealed: &Manifest,
-) -> Result<Vec<LostEvents>> {
-    let lost = unlisted_segments(storage, folder, sealed)?.into_iter();
-    let lost = lost.map(|file| LostEvents {
-        first_seq: sealed.events,
+/// States in the manifest what segments cost that [`set_aside_segments`] renames, where no journal has their
+/// events. Nothing else says later that a renamed file had something.
+fn state_unlisted(storage: &dyn Storage, folder: &Path, sealed: &mut Manifest) -> Result<()> {
+    let unlisted = unlisted_segments(storage, folder, sealed)?;
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let first_seq = sealed.events;
+    let lost = unlisted.into_iter().map(|file| LostEvents {
+        first_seq,
         last_seq: None,
         file,
         problem: UNLISTED.into(),
     });
-    Ok(lost.collect())
+    state_lost(sealed, lost);
+    sealed.write(storage, folder)
+}
+
+/// Adds what the manifest states of other files: a recovery that was killed may have written it.
+fn add_stated(lost: &mut Vec<Finding>, made: &Manifest, folder: &Path) {
+    for stated in made.lost.iter().map(|it| it.finding(folder)) {
+        if lost.iter().all(|known| known.file != stated.file) {
+            lost.push(stated);
+        }
+    }
 }
 
 /// States losses once: a recovery that was killed may have written them already.

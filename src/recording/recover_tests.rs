@@ -176,7 +176,7 @@ fn an_unlisted_segment_is_read_and_taken_up() {
     assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
 }
 
-/// Its manifest is no worse than none: only the events of the damaged segment are lost.
+/// With a manifest as without one: only the events of the damaged segment are lost.
 #[test]
 fn unlisted_segments_behind_a_damaged_one_are_taken_up() {
     let folder = tempfile::tempdir().unwrap();

@@ -212,7 +212,7 @@ fn run(
     report
 }
 
-/// A journal that goes on behind a finished manifest: no reader takes it up, but a recovery does.
+/// A journal with events behind the end of a finished manifest: no reader takes it up, but a recovery does.
 fn find_later_events(recording: &Recording, manifest: &Manifest, report: &mut VerifyReport) {
     if manifest.status == Status::Recording || recording.storage().is_remote() {
         return;
