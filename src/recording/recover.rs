@@ -173,18 +173,21 @@ pub(super) fn seal_file_by_file(
     folder: &Path,
 ) -> Result<u64> {
     let OnDisk {
-        mut sealed,
-        unsealed,
-        ..
+        sealed, unsealed, ..
     } = unsealed::read(storage, folder)?;
     let JournalFiles { parts, read, .. } = unsealed.journal;
+    let mut removed = false;
     if damaged_data(storage, folder)?.is_empty() {
         for read in read.iter().filter(|read| read.end_seq <= sealed.events) {
             storage.remove(&read.path)?;
+            removed = true;
         }
+    }
+    if removed {
         storage.sync_dir(folder)?;
     }
     let first_seq = sealed.events;
+    let mut sealed = sealed;
     for part in parts {
         let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
         let (before, segments) = (sealed.events, sealed.segments.len());

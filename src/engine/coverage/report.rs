@@ -169,7 +169,8 @@ impl DayCoverage {
     /// Whether something of it was judged.
     #[must_use]
     pub fn is_judged(&self) -> bool {
-        !self.judged.is_empty() && (!self.whole || self.instruments.iter().any(|it| it.judged))
+        let has_judged = || self.instruments.iter().any(|it| it.judged);
+        !self.judged.is_empty() && (!self.whole || has_judged())
     }
 
     /// Gaps within trading hours.
