@@ -312,10 +312,10 @@ impl BackgroundWriter {
             return false;
         }
         self.stats.accept(events.len() as u64);
-        let ticks = events.iter().filter(|event| event.as_tick().is_some());
-        self.ticks += ticks.count() as u64;
         waiting.events.extend_from_slice(events);
         drop(waiting);
+        let ticks = events.iter().filter(|event| event.as_tick().is_some());
+        self.ticks += ticks.count() as u64;
         if let Some(wake) = &self.wake
             && let Err(TrySendError::Disconnected(())) = wake.try_send(())
         {

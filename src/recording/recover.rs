@@ -173,7 +173,9 @@ pub(super) fn seal_file_by_file(
     folder: &Path,
 ) -> Result<u64> {
     let OnDisk {
-        sealed, unsealed, ..
+        mut sealed,
+        unsealed,
+        ..
     } = unsealed::read(storage, folder)?;
     let JournalFiles { parts, read, .. } = unsealed.journal;
     let mut removed = false;
@@ -187,7 +189,6 @@ pub(super) fn seal_file_by_file(
         storage.sync_dir(folder)?;
     }
     let first_seq = sealed.events;
-    let mut sealed = sealed;
     for part in parts {
         let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
         let (before, segments) = (sealed.events, sealed.segments.len());

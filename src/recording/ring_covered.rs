@@ -79,16 +79,10 @@ pub(super) fn readable(manifest: Result<Manifest>) -> Result<Option<Manifest>> {
     let absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
     match manifest {
         Ok(manifest) => Ok(Some(manifest)),
-        Err(RecordingError::Io {
-            source,
-            path,
-            doing,
-        }) if !absent.contains(&source.kind()) => Err(RecordingError::Io {
-            source,
-            path,
-            doing,
-        }),
-        Err(_) => Ok(None),
+        Err(error) => match &error {
+            RecordingError::Io { source, .. } if !absent.contains(&source.kind()) => Err(error),
+            _ => Ok(None),
+        },
     }
 }
 

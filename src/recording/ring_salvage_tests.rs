@@ -1,9 +1,9 @@
 //! What a salvage makes of a ring with a mark that cannot be true, or with slots that are missing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ring_tests::{box_of, copy, killed, made, seconds};
-use crate::salvage_ring;
+use crate::{Manifest, salvage_ring};
 
 const SLOTS: [&str; 5] = [
     "slot-00000",
@@ -19,6 +19,20 @@ fn whole() -> Vec<i64> {
 
 fn names(folder: &Path) -> Vec<String> {
     crate::storage::local().list(folder).unwrap()
+}
+
+/// A ring of 45 events whose salvage was killed when only these slots were left, without a mark. Returns
+/// its folder, and the recording with its manifest.
+fn interrupted(root: &Path, left: &[&str]) -> (PathBuf, PathBuf, Manifest) {
+    let folder = killed(root, 45);
+    let before = root.join("before");
+    copy(&folder, &before);
+    let (made, manifest) = salvage_ring(&folder).unwrap().made.unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    for slot in left {
+        copy(&before.join(slot), &folder.join(slot));
+    }
+    (folder, made, manifest)
 }
 
 /// The mark was damaged before or after the recording was in place: it is there once.
@@ -54,14 +68,7 @@ fn a_mark_that_cannot_be_read_does_not_block_a_ring() {
 fn slots_that_a_recording_has_are_not_merged_again() {
     for left in [&SLOTS[3..], &SLOTS[4..], &SLOTS[1..2], &SLOTS] {
         let root = tempfile::tempdir().unwrap();
-        let folder = killed(root.path(), 45);
-        let before = root.path().join("before");
-        copy(&folder, &before);
-        salvage_ring(&folder).unwrap();
-        std::fs::create_dir(&folder).unwrap();
-        for slot in left {
-            copy(&before.join(slot), &folder.join(slot));
-        }
+        let (folder, ..) = interrupted(root.path(), left);
         std::fs::write(folder.join("merged.json"), "{").unwrap();
         let salvage = salvage_ring(&folder).unwrap();
         assert_eq!(salvage.lost, vec![]);
@@ -76,12 +83,7 @@ fn slots_that_a_recording_has_are_not_merged_again() {
 #[test]
 fn slots_that_a_recording_has_are_not_merged_after_a_second_kill() {
     let root = tempfile::tempdir().unwrap();
-    let folder = killed(root.path(), 45);
-    let before = root.path().join("before");
-    copy(&folder, &before);
-    salvage_ring(&folder).unwrap();
-    std::fs::create_dir(&folder).unwrap();
-    copy(&before.join(SLOTS[4]), &folder.join(SLOTS[4]));
+    let (folder, ..) = interrupted(root.path(), &SLOTS[4..]);
     let beside = root.path().join(".damaged-box");
     std::fs::create_dir(&beside).unwrap();
     std::fs::write(beside.join("merged.json.damaged"), "{").unwrap();
@@ -97,14 +99,7 @@ fn slots_that_a_recording_has_are_not_merged_after_a_second_kill() {
 fn slots_wait_until_the_recording_of_the_mark_is_recovered() {
     for damage in [Some("{"), None] {
         let root = tempfile::tempdir().unwrap();
-        let folder = killed(root.path(), 45);
-        let before = root.path().join("before");
-        copy(&folder, &before);
-        let (made, manifest) = salvage_ring(&folder).unwrap().made.unwrap();
-        std::fs::create_dir(&folder).unwrap();
-        for slot in &SLOTS[3..] {
-            copy(&before.join(slot), &folder.join(slot));
-        }
+        let (folder, made, manifest) = interrupted(root.path(), &SLOTS[3..]);
         let mark = serde_json::json!({
             "recording": made.strip_prefix(root.path()).unwrap(),
             "digest": manifest.digest, "removed": SLOTS, "damaged": [],

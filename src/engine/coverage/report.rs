@@ -169,8 +169,7 @@ impl DayCoverage {
     /// Whether something of it was judged.
     #[must_use]
     pub fn is_judged(&self) -> bool {
-        let has_judged = || self.instruments.iter().any(|it| it.judged);
-        !self.judged.is_empty() && (!self.whole || has_judged())
+        !self.judged.is_empty() && (!self.whole || self.instruments.iter().any(|it| it.judged))
     }
 
     /// Gaps within trading hours.
