@@ -415,12 +415,15 @@ fn a_follower_says_that_the_writer_was_killed() {
         assert!(!ended.stderr.contains("when it was opened"), "{ended:?}");
         let told = ended.stderr.matches("recording_unfinished").count();
         assert_eq!(told, 1, "{ended:?}");
-        assert!(ended.stderr.contains("its writer was killed"), "{ended:?}");
+        assert!(
+            ended.stderr.contains("its writer did not finish it"),
+            "{ended:?}"
+        );
     }
 }
 
 #[test]
-fn a_follower_states_a_damaged_journal_and_ends() {
+fn a_damaged_journal_is_refused_unless_it_is_salvaged() {
     let folder = Folder::new();
     let path = folder.join("rec");
     let recorder = Running::start(record(&path));
@@ -436,23 +439,38 @@ fn a_follower_states_a_damaged_journal_and_ends() {
     file.read_exact_at(&mut byte, half).unwrap();
     file.write_all_at(&[byte[0] ^ 1], half).unwrap();
     wait_until("blocks follow", || on_disk(&path) > 0);
+    let assert_refused = |words: &str| {
+        let ended = follow(&path, words).wait();
+        let code = if words == "check" { 1 } else { 4 };
+        assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
+        let told = ended.stderr.matches("journal-00000.tdj").count();
+        assert_eq!(told, 1, "{words}: {ended:?}");
+        assert!(ended.stderr.contains("are lost"), "{words}: {ended:?}");
+    };
     for words in [
         "cat",
         "cat --follow",
         "replay --rate max --sink null",
         "replay --follow --rate max --sink null",
     ] {
-        let ended = follow(&path, words).wait();
-        assert_eq!(ended.code, Some(3), "{words}: {ended:?}");
-        let told = ended.stderr.matches("journal_damaged").count();
-        assert_eq!(told, 1, "{words}: {ended:?}");
+        assert_refused(words);
     }
     recorder.signal("KILL");
     let _ = recorder.wait();
-    let ended = follow(&path, "cat --follow").wait();
-    assert_eq!(ended.code, Some(3), "{ended:?}");
-    let told = ended.stderr.matches("journal_damaged").count();
-    assert_eq!(told, 1, "{ended:?}");
+    assert_refused("cat --follow");
+    assert_refused("check");
+    let played = follow(&path, "replay --salvage --sink null --json").wait();
+    assert_eq!(played.code, Some(3), "{played:?}");
+    let damaged = &played.json()["damaged"];
+    assert_eq!(damaged.as_array().map(Vec::len), Some(1), "{damaged}");
+    let received = played.json()["received"].as_u64();
+    assert!(received > Some(0), "{played:?}");
+    let mut salvage = tickdeck(["slice", "--salvage", "--json"]);
+    salvage.arg(&path).arg("-o").arg(folder.join("part"));
+    let part = finish(salvage);
+    assert_eq!(part.code, Some(3), "{part:?}");
+    assert_eq!(part.json()["complete"], false);
+    assert_eq!(part.json()["ticks"].as_u64(), received);
 }
 
 #[test]

@@ -805,6 +805,9 @@ pub struct SliceArgs {
     /// The same, once a root is replaced by its sessions.
     #[arg(skip)]
     pub recordings: Vec<PathBuf>,
+    /// Take the intact part of a damaged recording (exit code 3)
+    #[arg(long)]
+    pub salvage: bool,
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,

@@ -42,6 +42,9 @@ pub(super) fn run(context: &Context, args: &CoverageArgs) -> anyhow::Result<Outc
     let reference = Reference::of_recordings(&recordings)?;
     let mut observations = Vec::new();
     for recording in &recordings {
+        if let Some(damage) = recording.damaged_journal() {
+            inputs::warn_damaged_journal(&damage);
+        }
         let total = recording.manifest().map(|manifest| manifest.events);
         let mut progress = context.progress("coverage", total);
         let calendar = &reference.calendar;

@@ -164,7 +164,7 @@ fn text(info: &Info) -> String {
             "recording (its .lock may not be read: its writer may be running or not)"
         }
         (Status::Recording, false) => {
-            "recording (its writer was killed: `tickdeck recover` seals it)"
+            "recording (its writer did not finish it: `tickdeck recover` seals it)"
         }
         (status, _) => status.as_str(),
     };

@@ -20,10 +20,11 @@ use tickdeck_core::contract::parse_vt_symbols;
 use tickdeck_core::select::WindowError;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::storage::is_url;
-use tickdeck_recording::{Finding, Followed, Recording, RecordingError, Status};
+use tickdeck_recording::{Finding, Followed, MissingPart, Recording, RecordingError, Status};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::context::Context;
+use super::log;
 use super::outcome::{Outcome, UsageError};
 use super::symbols::refuse_foreign;
 
@@ -83,7 +84,7 @@ pub(super) fn warn_abandoned(inputs: &Inputs, followed: &Followed) {
             tracing::warn!(
                 event = "recording_unfinished",
                 recording = %path.display(),
-                "its writer was killed: what is on disk was read; `tickdeck recover` seals it"
+                "its writer did not finish it: what is on disk was read; `tickdeck recover` seals it"
             );
         }
         // What was damaged before its writer ended was named when it was opened.
@@ -188,7 +189,7 @@ pub(super) fn log_opened(recordings: &[Recording]) {
         } else if recording.is_writer_unknown() {
             "its .lock may not be read, so its writer may be running or not: what is on disk is read"
         } else {
-            "its writer was killed: what is on disk is read; `tickdeck recover` seals it"
+            "its writer did not finish it: what is on disk is read; `tickdeck recover` seals it"
         };
         tracing::warn!(
             event = "recording_unfinished",
@@ -196,13 +197,16 @@ pub(super) fn log_opened(recordings: &[Recording]) {
             events = recording.manifest().map_or(0, |manifest| manifest.events),
             "{reason}"
         );
-        if let Some(damage) = recording.journal_damage() {
+        // A kill cuts the end. A verb that reads refuses any other damage.
+        if recording.damaged_journal().is_none()
+            && let Some(damage) = recording.journal_damage()
+        {
             warn_damaged_journal(&damage);
         }
     }
 }
 
-fn warn_damaged_journal(Finding { file, problem }: &Finding) {
+pub(super) fn warn_damaged_journal(Finding { file, problem }: &Finding) {
     tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
 }
 
@@ -544,6 +548,22 @@ pub(super) const fn completeness(is_complete: bool) -> Outcome {
 /// contract table has other remedies, which the hints name.
 pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> Result<(), RecordingError> {
     damaged(findings, remedy).map_or(Ok(()), Err)
+}
+
+/// Prints what a salvage does without.
+pub(super) fn report_missing(missing: &[MissingPart], damage: &[Finding]) {
+    let mut text = String::new();
+    for finding in damage {
+        let (file, problem) = (finding.file.display(), &finding.problem);
+        text.push_str(&format!("damaged: {file}: {problem}\n"));
+    }
+    for part in missing {
+        let (problem, rows) = (&part.problem, part.rows);
+        text.push_str(&format!("left out: {problem} ({rows} rows known lost)\n"));
+    }
+    if !text.is_empty() {
+        log::print(&text);
+    }
 }
 
 /// The error for what was found; `None` if that is nothing.

@@ -118,20 +118,21 @@ fn print(args: &RecoverArgs, recovered: &[Recovery]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Events of a journal file or segment that was kept, up to its first damage.
-fn readable_alone(kept: &Path) -> u64 {
+/// Events of a journal file or segment that was kept, and whether that is all of it.
+fn readable_alone(kept: &Path) -> (u64, bool) {
     const BATCH_EVENTS: usize = 4096;
     let is_file = kept.is_file();
     let Some(recording) = is_file.then(|| Recording::open(kept).ok()).flatten() else {
-        return 0;
+        return (0, false);
     };
-    let mut reader = recording.reader(EventFilter::default());
+    let mut reader = recording.reader(EventFilter::default()).salvage(true);
     let (mut events, mut batch) = (0, Vec::new());
     while reader.next_events(&mut batch, BATCH_EVENTS).is_ok() && !batch.is_empty() {
         events += batch.len() as u64;
         batch.clear();
     }
-    events
+    let is_whole = reader.missing().is_empty() && recording.journal_damage().is_none();
+    (events, is_whole)
 }
 
 /// Whether a file that was kept is a manifest of which nothing is named as gone.
@@ -154,18 +155,22 @@ fn text(recovery: &Recovery) -> String {
     }
     for kept in &recovery.kept {
         let note = match readable_alone(kept) {
-            0 if recovery.events > 0 && is_merged_slot(kept) => {
+            (0, _) if recovery.events > 0 && is_merged_slot(kept) => {
                 "kept: what can be read of it is in the recording".to_owned()
             }
-            0 if is_read_manifest(recovery, kept) => {
+            (0, _) if is_read_manifest(recovery, kept) => {
                 "kept: the calendar, the dropped ticks and the losses it had are in the new one"
                     .to_owned()
             }
-            0 => "kept, and not read".to_owned(),
-            events => format!(
-                "kept: {} can be read from this file, with `tickdeck slice` for example",
-                counted(events, "event")
-            ),
+            (0, _) => "kept, and not read".to_owned(),
+            (events, is_whole) => {
+                let verb = match is_whole {
+                    true => "`tickdeck slice`",
+                    false => "`tickdeck slice --salvage`",
+                };
+                let events = counted(events, "event");
+                format!("kept: {events} can be read from this file, with {verb} for example")
+            }
         };
         text.push_str(&format!("  {}: {note}\n", kept.display()));
     }

@@ -17,7 +17,7 @@ use tickdeck_recording::Manifest;
 
 /// What a result says that was made of recordings which are not whole.
 pub(super) const INCOMPLETE: &str =
-    "incomplete: an input was still written, or its writer was killed";
+    "incomplete: an input is damaged, was still written, or its writer did not finish it";
 
 /// Bytes in the largest binary unit that gives a number of at least one.
 pub(super) fn bytes(count: u64) -> String {

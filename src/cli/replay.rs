@@ -19,8 +19,8 @@ use super::args::ReplayArgs;
 use super::context::Context;
 use super::inputs::{
     self, Inputs, Published, Salvaged, Selection, completeness, of_publishing, refuse_damage,
+    report_missing,
 };
-use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, Target, nats_options, publisher_options, publishes_to_nats};
 use super::plan;
@@ -312,19 +312,4 @@ fn report(args: &ReplayArgs, inputs: Outcome, mut played: Replayed) -> anyhow::R
         false => Outcome::Done,
     };
     after_printing(printed, Ok(inputs.and(played)))
-}
-
-fn report_missing(missing: &[MissingPart], damage: &[Finding]) {
-    let mut text = String::new();
-    for finding in damage {
-        let (file, problem) = (finding.file.display(), &finding.problem);
-        text.push_str(&format!("damaged: {file}: {problem}\n"));
-    }
-    for part in missing {
-        let (problem, rows) = (&part.problem, part.rows);
-        text.push_str(&format!("not played: {problem} ({rows} rows known lost)\n"));
-    }
-    if !text.is_empty() {
-        log::print(&text);
-    }
 }

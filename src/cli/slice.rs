@@ -2,7 +2,7 @@
 
 use super::args::{NormalizeArgs, SliceArgs};
 use super::context::Context;
-use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
+use super::inputs::{self, Salvaged, Selection, completeness, refuse_damage, report_missing};
 use super::outcome::{Outcome, convert_error, unless_closed, unless_empty};
 use super::outputs::{conversion, refuse_output_of_inputs};
 use super::render::Made;
@@ -12,22 +12,35 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     context.handle_signals()?;
     let recording = &args.recordings;
     refuse_output_of_inputs(&args.output.output, recording)?;
-    let inputs = inputs::open(recording)?;
-    refuse_damage(&inputs.damage(), INTACT_ONLY)?;
+    let inputs = match args.salvage {
+        true => inputs::open_salvage(recording, &NormalizeArgs::default())?,
+        false => inputs::open(recording)?,
+    };
+    let damage = inputs.damage();
+    if !args.salvage {
+        refuse_damage(&damage, "--salvage takes the intact parts")?;
+    }
+    let salvaged = Salvaged::default();
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let total = inputs.estimate(&selection.events.filter);
-    let made = conversion(context, "slice", total, &args.output, &args.roll)
-        .allow_empty(selection.may_be_empty())
-        .slice(
-            &inputs,
-            &selection.events.filter,
-            selection.events.max_ticks,
-            &reference,
-        );
+    let mut slice = conversion(context, "slice", total, &args.output, &args.roll)
+        .allow_empty(selection.may_be_empty());
+    if args.salvage {
+        slice = slice.salvaged(salvaged.clone());
+    }
+    let made = slice.slice(
+        &inputs,
+        &selection.events.filter,
+        selection.events.max_ticks,
+        &reference,
+    );
     let manifest = unless_empty(made, convert_error)?;
-    let completeness = completeness(inputs.are_complete());
+    let missing = salvaged.take();
+    report_missing(&missing, &damage);
+    let is_whole = missing.is_empty() && damage.is_empty() && inputs.are_complete();
+    let completeness = completeness(is_whole);
     let made =
         Made::of(&args.output.output, manifest.as_ref()).incomplete(completeness == Outcome::Lossy);
     unless_closed(made.print(args.json.json))?;

@@ -47,7 +47,7 @@ use tickdeck_recording::{
 use crate::control::Control;
 #[cfg(feature = "import")]
 use crate::import::ImportSource;
-use crate::inputs::{Inputs, MixedInputs};
+use crate::inputs::{Inputs, MixedInputs, Salvaged};
 use crate::progress::{Progress, Silent};
 use crate::reference::Reference;
 use crate::transfer::{TransferError, transfer};
@@ -88,6 +88,7 @@ pub struct Conversion {
     rolling: Rolling,
     overwrite: bool,
     allow_empty: bool,
+    salvaged: Option<Salvaged>,
     progress: Box<dyn Progress>,
     control: Arc<Control>,
 }
@@ -114,6 +115,7 @@ impl Conversion {
             rolling: Rolling::default(),
             overwrite: false,
             allow_empty: false,
+            salvaged: None,
             progress: Box::new(Silent),
             control: Arc::default(),
         }
@@ -148,6 +150,13 @@ impl Conversion {
         self
     }
 
+    /// Lets a slice skip damaged parts of its input, which this list has in the end.
+    #[must_use]
+    pub fn salvaged(mut self, salvaged: Salvaged) -> Self {
+        self.salvaged = Some(salvaged);
+        self
+    }
+
     /// Reports how far it is.
     #[must_use]
     pub fn progress(mut self, progress: Box<dyn Progress>) -> Self {
@@ -176,7 +185,8 @@ impl Conversion {
     ) -> Result<Manifest, ConvertError> {
         let info = made_of("slice", inputs)?;
         // A merge of one source renumbers it.
-        let mut source = MergeSource::new(vec![inputs.source_limited(filter, limit)]);
+        let selected = inputs.source_limited(filter, limit, self.salvaged.as_ref());
+        let mut source = MergeSource::new(vec![selected]);
         self.copy("slice", &mut source, info, reference)
     }
 

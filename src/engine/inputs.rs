@@ -157,12 +157,12 @@ impl Inputs {
         self.recordings.iter().all(Recording::is_complete)
     }
 
-    /// The segments whose bytes differ from what was written.
+    /// The files whose bytes differ from what was written.
     #[must_use]
     pub fn damage(&self) -> Vec<Finding> {
         self.recordings
             .iter()
-            .flat_map(Recording::damaged_segments)
+            .flat_map(Recording::damaged_files)
             .collect()
     }
 
@@ -311,16 +311,23 @@ impl Inputs {
     /// renumbered.
     #[must_use]
     pub fn source(&self, filter: &EventFilter) -> Box<dyn Source> {
-        match <[InputReader; 1]>::try_from(self.readers(filter, None)) {
-            Ok([alone]) => Box::new(alone),
-            Err(several) => merged(several),
-        }
+        self.source_limited(filter, None, None)
     }
 
-    /// The same source, ending after `limit` ticks.
+    /// The same source, ending after `limit` ticks. With `salvage`, which lists them, it skips damaged
+    /// parts.
     #[must_use]
-    pub fn source_limited(&self, filter: &EventFilter, limit: Option<u64>) -> Box<dyn Source> {
-        let source = self.source(filter);
+    pub fn source_limited(
+        &self,
+        filter: &EventFilter,
+        limit: Option<u64>,
+        salvage: Option<&Salvaged>,
+    ) -> Box<dyn Source> {
+        let source: Box<dyn Source> =
+            match <[InputReader; 1]>::try_from(self.readers(filter, salvage)) {
+                Ok([alone]) => Box::new(alone),
+                Err(several) => merged(several),
+            };
         match limit {
             Some(limit) => Box::new(TickLimit::new(source, limit)),
             None => source,

@@ -90,7 +90,7 @@ impl Selection {
     /// The selected events of `inputs` as one source.
     #[must_use]
     pub fn source(&self, inputs: &Inputs) -> Box<dyn Source> {
-        inputs.source_limited(&self.filter, self.max_ticks)
+        inputs.source_limited(&self.filter, self.max_ticks, None)
     }
 
     /// The same, now and later: the source ends when the writer of the recording has ended, or when

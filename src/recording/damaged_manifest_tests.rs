@@ -217,6 +217,69 @@ fn a_missing_manifest_is_made_again_and_stated() {
     assert_eq!(events_of(&path), events);
 }
 
+/// A finished recording of five segments without its manifest.
+fn without_manifest(path: &Path) -> Vec<Event> {
+    let events = some_ticks(95);
+    let mut writer = RecordingWriter::create(path, session(20, 10)).unwrap();
+    writer.write(&events).unwrap();
+    writer.finish().unwrap();
+    std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+    events
+}
+
+#[test]
+fn segments_whose_names_were_swapped_are_put_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = without_manifest(&path);
+    let file = |index: usize| path.join(format!("part-{index:05}.parquet"));
+    std::fs::rename(file(0), path.join("first")).unwrap();
+    std::fs::rename(file(3), file(0)).unwrap();
+    std::fs::rename(path.join("first"), file(3)).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (95, 1));
+    assert_eq!(recovery.kept, Vec::<std::path::PathBuf>::new());
+    assert_eq!(events_of(&path), events);
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+}
+
+#[test]
+fn a_copy_of_a_segment_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = without_manifest(&path);
+    let copy = path.join("part-00005.parquet");
+    std::fs::copy(path.join("part-00001.parquet"), copy).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (95, 1));
+    assert_eq!(recovery.lost[0].file, path.join(MANIFEST_FILE));
+    assert_eq!(recovery.kept, [path.join("part-00005.parquet.damaged")]);
+    assert_eq!(events_of(&path), events);
+}
+
+#[test]
+fn a_segment_of_another_session_does_not_decide_which_one_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = without_manifest(&path);
+    let other = folder.path().join("other");
+    let options = RecordingOptions {
+        session: "another".into(),
+        ..session(20, 10)
+    };
+    let mut writer = RecordingWriter::create(&other, options).unwrap();
+    writer.write(&events[..15]).unwrap();
+    writer.finish().unwrap();
+    let first = "part-00000.parquet";
+    std::fs::copy(other.join(first), path.join(first)).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_ne!(recovery.session, "another");
+    assert_eq!((recovery.events, recovery.lost.len()), (95, 2));
+    assert_eq!(recovery.lost[1].file, path.join(first));
+    let salvaged = Recording::open_salvage(&path).unwrap();
+    assert_eq!(salvaged.session(), recovery.session);
+}
+
 #[test]
 fn a_manifest_of_another_session_is_made_again() {
     let folder = tempfile::tempdir().unwrap();

@@ -143,6 +143,15 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
+    /// The output of a new recording has what a killed recorder left, and it was sealed just now.
+    #[error(
+        "{} holds what an earlier recorder left, which was sealed just now: choose another output",
+        path.display()
+    )]
+    OutputRecovered {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The output of a new recording is a file, or is below one.
     #[error("{} is not a folder: choose another output", path.display())]
     NotAFolder {
@@ -373,6 +382,7 @@ impl RecordingError {
                 | Self::WrongSchema { .. }
                 | Self::UnknownCompression { .. }
                 | Self::OutputExists { .. }
+                | Self::OutputRecovered { .. }
                 | Self::NotAFolder { .. }
                 | Self::NotReplaceable { .. }
                 | Self::AmongData { .. }

@@ -121,7 +121,15 @@ impl GroupStream {
     }
 
     fn skip(&self, error: RecordingError, rows: u64) -> Result<Step> {
-        if !self.salvage || !error.is_damage() {
+        // Damage of a footer can look like another format. What the recording is was checked before.
+        let is_other = matches!(
+            error,
+            RecordingError::WrongSchema { .. }
+                | RecordingError::UnknownCompression { .. }
+                | RecordingError::NewerFormat { .. }
+                | RecordingError::NotARecording { .. }
+        );
+        if !self.salvage || !(is_other || error.is_damage()) {
             return Err(error);
         }
         let path = self.segments.get(self.next_segment.wrapping_sub(1));

@@ -31,12 +31,7 @@ fn made_again(
     names: &[String],
     journal: &[PathBuf],
 ) -> Result<Manifest> {
-    let mut segments = names.iter().filter(|name| is_segment(name));
-    let open = |name| Recording::open_in(Arc::clone(storage), &folder.join(name)).ok();
-    let (session, source) = match segments.find_map(open) {
-        Some(lone) => (lone.session().to_owned(), lone.source().clone()),
-        None => session_of_journal(&**storage, folder, journal)?,
-    };
+    let (session, source) = session_of_most(storage, folder, names, journal)?;
     let calendar = TradingCalendar::builtin();
     Ok(Manifest {
         format: FORMAT_NAME.into(),
@@ -144,8 +139,8 @@ pub(super) fn list_behind_holes(
 }
 
 /// Lists the segments after those that are listed, where one that is damaged or missing has intact ones
-/// behind it: only its own events are lost then. Otherwise nothing is listed, and reading takes up what
-/// follows each other. Returns whether it lists some.
+/// behind it: only its own events are lost then. The same where names were swapped. Otherwise nothing is
+/// listed, and reading takes up what follows each other. Returns whether it lists some.
 fn list_around_holes(
     storage: &Arc<dyn Storage>,
     folder: &Path,
@@ -160,32 +155,30 @@ fn list_around_holes(
     else {
         return Ok(false);
     };
-    let whole = |name: &str| {
-        let found = whole_segment(storage, folder, name, &manifest.session);
-        found.ok().flatten()
-    };
+    let mut slots: Vec<Slot> = (first..names.len() * 2)
+        .map(segment_file)
+        .take_while(|name| name <= last)
+        .map(|name| Slot::of(storage, folder, name, &manifest.session))
+        .collect();
     let mut segments = Vec::new();
     let mut holes = Vec::new();
-    let (mut next_seq, mut has_hole) = (manifest.events, false);
-    for name in (first..names.len() * 2).map(segment_file) {
-        let is_last = name == *last;
-        if let Some(segment) = whole(&name) {
-            let Some(filled) = fill(storage, folder, &holes, next_seq, segment.first_seq) else {
-                break;
-            };
-            has_hole |= !filled.is_empty();
-            segments.extend(filled);
-            holes.clear();
-            next_seq = segment.last_seq + 1;
-            segments.push(segment);
-        } else {
+    let mut is_needed = drop_copies(manifest, &mut slots) | put_in_order(&mut slots);
+    let mut next_seq = manifest.events;
+    for Slot { name, whole } in slots {
+        let Some(segment) = whole else {
             holes.push(name);
-        }
-        if is_last {
+            continue;
+        };
+        let Some(filled) = fill(storage, folder, &holes, next_seq, segment.first_seq) else {
             break;
-        }
+        };
+        is_needed |= !filled.is_empty();
+        segments.extend(filled);
+        holes.clear();
+        next_seq = segment.last_seq + 1;
+        segments.push(segment);
     }
-    if !has_hole {
+    if !is_needed || segments.is_empty() {
         return Ok(false);
     }
     let mut count = Count::of(manifest);
@@ -197,6 +190,52 @@ fn list_around_holes(
     manifest.segments.append(&mut segments);
     count.apply(manifest, next_seq);
     Ok(true)
+}
+
+/// A name that a segment has or should have.
+struct Slot {
+    name: String,
+    /// The segment, if it is whole and of the session. Its file may have another name.
+    whole: Option<SegmentEntry>,
+}
+
+impl Slot {
+    fn of(storage: &Arc<dyn Storage>, folder: &Path, name: String, session: &str) -> Self {
+        let whole = whole_segment(storage, folder, &name, session)
+            .ok()
+            .flatten();
+        Self { name, whole }
+    }
+}
+
+/// Drops segments at the end that are the bytes of an earlier one. Returns whether there were some.
+fn drop_copies(manifest: &Manifest, slots: &mut Vec<Slot>) -> bool {
+    let before = slots.len();
+    while let Some((last, earlier)) = slots.split_last()
+        && let Some(last) = &last.whole
+        && earlier
+            .iter()
+            .filter_map(|slot| slot.whole.as_ref())
+            .chain(&manifest.segments)
+            .any(|it| it.blake3 == last.blake3)
+    {
+        slots.pop();
+    }
+    slots.len() < before
+}
+
+/// Orders whole segments by their events, which their names follow unless someone renamed them. Returns
+/// whether they were in another order.
+fn put_in_order(slots: &mut [Slot]) -> bool {
+    let whole = slots.iter().filter_map(|slot| slot.whole.clone());
+    let mut whole: Vec<SegmentEntry> = whole.collect();
+    let is_other = !whole.is_sorted_by_key(|segment| segment.first_seq);
+    whole.sort_by_key(|segment| segment.first_seq);
+    let places = slots.iter_mut().filter(|slot| slot.whole.is_some());
+    for (slot, segment) in places.zip(whole) {
+        slot.whole = Some(segment);
+    }
+    is_other
 }
 
 /// Entries for segments that cannot be read, between two events. Only together they are known to have had
@@ -258,30 +297,48 @@ fn problem_of(
     let found = sessions_of(storage, folder, names, journal);
     let ours = &manifest.session;
     match found.first() {
-        Some(theirs) if !found.contains(ours) => Some(format!(
+        Some((theirs, _)) if found.iter().all(|(session, _)| session != ours) => Some(format!(
             "its session is {ours:?}, and that of its files {theirs:?}"
         )),
         _ => None,
     }
 }
 
-/// The sessions that segments and journal name, each once for each file that can be opened.
+/// The sessions that segments and journal name, with their sources, each once for each file that can be
+/// opened.
 fn sessions_of(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     names: &[String],
     journal: &[PathBuf],
-) -> Vec<String> {
+) -> Vec<(String, SourceInfo)> {
     let segments = names.iter().filter(|name| is_segment(name));
     let segments = segments.filter_map(|name| {
         let lone = Recording::open_in(Arc::clone(storage), &folder.join(name)).ok()?;
-        Some(lone.session().to_owned())
+        Some((lone.session().to_owned(), lone.source().clone()))
     });
     let journal = journal.iter().filter_map(|path| {
         let reader = JournalReader::open(&**storage, path).ok()??;
-        Some(reader.session().to_owned())
+        Some((reader.session().to_owned(), reader.source().clone()))
     });
     segments.chain(journal).collect()
+}
+
+/// The session of most files, and its source. One that is in the wrong folder decides nothing.
+fn session_of_most(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+    journal: &[PathBuf],
+) -> Result<(String, SourceInfo)> {
+    let found = sessions_of(storage, folder, names, journal);
+    let files_of = |session: &str| found.iter().filter(|it| it.0 == session).count();
+    // Of two with as many files, the first.
+    let most = found.iter().rev().max_by_key(|it| files_of(&it.0));
+    match most.cloned() {
+        Some(most) => Ok(most),
+        None => Err(without_session(&**storage, folder, journal)?),
+    }
 }
 
 /// The BLAKE3 of a segment that cannot be read, in a manifest that was made again.
@@ -334,23 +391,20 @@ fn cost_of(storage: &dyn Storage, manifest: &Path, session: &str) -> Option<Stri
     })
 }
 
-/// Session and source by the first journal file that says so.
-fn session_of_journal(
+/// Why no file says of what session it is.
+fn without_session(
     storage: &dyn Storage,
     folder: &Path,
     journal: &[PathBuf],
-) -> Result<(String, SourceInfo)> {
+) -> Result<RecordingError> {
     for path in journal {
-        if let Some(reader) = JournalReader::open(storage, path)? {
-            return Ok((reader.session().to_owned(), reader.source().clone()));
-        }
-    }
-    for path in journal {
+        // It may be of a newer version.
+        JournalReader::open(storage, path)?;
         if !JournalFiles::is_empty(storage, path)? {
-            return Err(RecordingError::damaged(path, "its header cannot be read"));
+            return Ok(RecordingError::damaged(path, "its header cannot be read"));
         }
     }
-    Err(RecordingError::NothingToRecover {
+    Ok(RecordingError::NothingToRecover {
         path: folder.to_owned(),
     })
 }

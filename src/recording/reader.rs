@@ -372,6 +372,16 @@ impl Recording {
         (!damage.is_tail).then(|| self.journal_damage()).flatten()
     }
 
+    /// Its files that are not as they were written: segments, contract table, and a journal that no kill
+    /// explains.
+    #[must_use]
+    pub fn damaged_files(&self) -> Vec<Finding> {
+        let mut damaged = self.damaged_segments();
+        let journal = self.damaged_journal();
+        damaged.extend(journal.filter(|journal| damaged.iter().all(|it| it.file != journal.file)));
+        damaged
+    }
+
     /// Adds the contracts of the recording to `table`; a replay uses them.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use tickdeck_core::event::Event;
 
 use super::contracts_file;
 use super::error::RecordingError;
-use super::file_hash::check_file;
+use super::file_hash::{check_file, hash_file};
 use super::filter::EventFilter;
 use super::finding::{Finding, lost_from, problem};
 use super::format_version::FormatVersion;
@@ -21,7 +21,7 @@ use super::manifest::{LostEvents, Manifest, SegmentEntry, Status};
 use super::manifest_repair::{
     list_behind_holes, replace_damaged_manifest, replace_missing_manifest, unreadable_manifests,
 };
-use super::names::{contracts_path, is_manifest, is_segment, manifest_path};
+use super::names::{contracts_path, is_manifest, is_segment, is_set_aside, manifest_path};
 use super::observed::Observed;
 use super::owner::{Owner, is_owned};
 use super::place::Place;
@@ -130,6 +130,13 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
         .lost
         .splice(0..0, missing.into_iter().chain(unreadable));
     recovery.kept.splice(0..0, kept);
+    // On a full disk there is a second try, and the first one may have renamed files.
+    let renamed = storage.list(folder)?.into_iter();
+    let renamed = renamed.filter(|name| is_set_aside(name) && !names.contains(name));
+    let renamed: Vec<PathBuf> = renamed.map(|name| folder.join(name)).collect();
+    let unnamed = renamed.into_iter().filter(|it| !recovery.kept.contains(it));
+    let unnamed: Vec<PathBuf> = unnamed.collect();
+    recovery.kept.extend(unnamed);
     Ok(recovery)
 }
 
@@ -415,7 +422,8 @@ const UNLISTED: &str =
 /// States in the manifest what segments cost that [`set_aside_segments`] renames, where no journal has their
 /// events. Nothing else says later that a renamed file had something.
 fn state_unlisted(storage: &dyn Storage, folder: &Path, sealed: &mut Manifest) -> Result<()> {
-    let unlisted = unlisted_segments(storage, folder, sealed)?;
+    let mut unlisted = unlisted_segments(storage, folder, sealed)?;
+    unlisted.retain(|file| !is_copy(storage, folder, sealed, file));
     if unlisted.is_empty() {
         return Ok(());
     }
@@ -428,6 +436,12 @@ fn state_unlisted(storage: &dyn Storage, folder: &Path, sealed: &mut Manifest) -
     });
     state_lost(sealed, lost);
     sealed.write(storage, folder)
+}
+
+/// Whether a file has the bytes of a segment that is listed.
+fn is_copy(storage: &dyn Storage, folder: &Path, sealed: &Manifest, file: &str) -> bool {
+    let hash = hash_file(storage, &folder.join(file));
+    hash.is_ok_and(|(_, blake3)| sealed.segments.iter().any(|it| it.blake3 == blake3))
 }
 
 /// Adds what the manifest states of other files: a recovery that was killed may have written it.

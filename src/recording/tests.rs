@@ -400,6 +400,44 @@ fn every_flipped_byte_of_a_segment_is_found() {
 }
 
 #[test]
+fn a_salvage_plays_the_other_segments_whatever_byte_of_one_is_flipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(30);
+    let rolling = Rolling {
+        max_rows: 10,
+        ..Rolling::default()
+    };
+    record(&path, &events, rolling);
+    let segment = path.join("part-00001.parquet");
+    let good = std::fs::read(&segment).unwrap();
+    for position in (0..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[position] ^= 1;
+        std::fs::write(&segment, &bad).unwrap();
+        for has_manifest in [true, false] {
+            let manifest = path.join(MANIFEST_FILE);
+            let aside = folder.path().join(MANIFEST_FILE);
+            if !has_manifest {
+                std::fs::rename(&manifest, &aside).unwrap();
+                std::fs::write(&manifest, "").unwrap();
+            }
+            let recording = Recording::open_salvage(&path).unwrap();
+            let mut reader = recording.reader(EventFilter::default()).salvage(true);
+            let mut read = Vec::new();
+            let ended = reader.next_events(&mut read, usize::MAX);
+            assert!(ended.is_ok(), "byte {position}: {ended:?}");
+            let others = [&events[..10], &events[20..]].concat();
+            assert!(read == events || read == others, "byte {position}");
+            assert_eq!(read == others, !reader.missing().is_empty());
+            if !has_manifest {
+                std::fs::rename(&aside, &manifest).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_truncated_segment_says_so_and_salvage_plays_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");

@@ -76,9 +76,10 @@ fn record_summary_has_the_same_shape() {
     ))
     .done();
     let played = replay(&folder.join("rec"), "--sink digest").done();
-    let with_place = format!("{} recordings", keys(&played.stdout));
+    let with_place = format!("{} recorded recordings", keys(&played.stdout));
     assert_eq!(keys(&recorded.stdout), with_place);
     assert_eq!(recorded.json()["recordings"], serde_json::json!([output]));
+    assert_eq!(recorded.json()["recorded"], recorded.json()["received"]);
     // The replay publishes what was published while recording.
     assert_eq!(recorded.digest(), played.digest());
     let mut ticks = [

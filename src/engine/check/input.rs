@@ -59,9 +59,9 @@ pub(super) fn open_recording(path: &Path) -> Result<Recording, CheckError> {
     }
 }
 
-/// Refuses a recording whose segments differ from what was written.
+/// Refuses a recording whose files differ from what was written.
 pub(super) fn refuse_damage(recording: &Recording) -> Result<(), CheckError> {
-    let findings = recording.damaged_segments();
+    let findings = recording.damaged_files();
     match findings.is_empty() {
         true => Ok(()),
         false => Err(CheckError::DamagedRecording { findings }),

@@ -83,6 +83,7 @@ impl LiveSummary {
         Summary {
             queue_high_water: Some(self.live.queue_high_water as u64),
             recorder_high_water: self.recorder_high_water,
+            recorded: self.recorder_high_water.map(|_| self.recorded),
             recording_failure: failure.map(|error| with_causes(error)),
             verified: self.verified,
             not_verified: self.not_verified.clone(),

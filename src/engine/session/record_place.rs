@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tickdeck_core::causes::with_causes;
 use tickdeck_recording::{
-    Catalog, RecorderOptions, RecordingError, RecordingWriter, Salvage, TRIAL_PREFIX,
+    Catalog, RecorderOptions, RecordingError, RecordingWriter, Recovery, Salvage, TRIAL_PREFIX,
     check_free_space, leftovers, recover, remove_eventless, rings, salvage_ring,
 };
 
@@ -54,11 +54,17 @@ impl RecordTo {
             let is_free = |folder: &Path| RecordingWriter::check_target(folder, false).is_ok();
             // A recording without an event gives way to the new one.
             left.retain(|folder| folder != &self.folder || !is_free(folder));
-            seal_leftovers(&left, &self.folder, beside);
+            let sealed = seal_leftovers(&left, &self.folder, beside);
             if let Some(store) = &self.store {
                 store.store_leftover(&self.folder)?;
             }
-            return RecordingWriter::check_target(&self.folder, self.options.overwrite);
+            let checked = RecordingWriter::check_target(&self.folder, self.options.overwrite);
+            return checked.map_err(|error| match error {
+                RecordingError::OutputExists { path } if sealed.contains(&path) => {
+                    RecordingError::OutputRecovered { path }
+                }
+                other => other,
+            });
         }
         if self.folder.exists() {
             for entry in Catalog::open(&self.folder)?.entries {
@@ -83,9 +89,10 @@ enum Beside {
     Named,
 }
 
-/// Seals what an earlier recorder of the same target left. A recording that cannot be recovered does not
-/// keep a new one from beginning.
-fn seal_leftovers(left: &[PathBuf], target: &Path, beside: Beside) {
+/// Seals what an earlier recorder of the same target left, and returns the folders. A recording that cannot
+/// be recovered does not keep a new one from beginning.
+fn seal_leftovers(left: &[PathBuf], target: &Path, beside: Beside) -> Vec<PathBuf> {
+    let mut sealed = Vec::new();
     for folder in left {
         match recover(folder) {
             Ok(recovery) if !recovery.was_unfinished && beside == Beside::Silent => {}
@@ -97,14 +104,10 @@ fn seal_leftovers(left: &[PathBuf], target: &Path, beside: Beside) {
                  and stays there",
                 target.display()
             ),
-            Ok(recovery) => tracing::warn!(
-                event = "recording_recovered",
-                path = %folder.display(),
-                events = recovery.events,
-                from_journal = recovery.from_journal,
-                lost = recovery.lost.len(),
-                "an earlier recorder was killed: what it left was sealed"
-            ),
+            Ok(recovery) => {
+                log_recovery(&recovery);
+                sealed.push(recovery.recording);
+            }
             Err(error) => tracing::warn!(
                 event = "recording_not_recovered",
                 path = %folder.display(),
@@ -113,6 +116,23 @@ fn seal_leftovers(left: &[PathBuf], target: &Path, beside: Beside) {
             ),
         }
     }
+    sealed
+}
+
+/// Says what was sealed, and each loss.
+fn log_recovery(recovery: &Recovery) {
+    let lost = recovery.lost.iter();
+    let losses = lost.map(|lost| format!("{}: {}", lost.file.display(), lost.problem));
+    let losses = losses.collect::<Vec<_>>().join("; ");
+    tracing::warn!(
+        event = "recording_recovered",
+        path = %recovery.recording.display(),
+        events = recovery.events,
+        from_journal = recovery.from_journal,
+        lost = recovery.lost.len(),
+        losses = Some(losses).filter(|losses| !losses.is_empty()),
+        "an earlier recorder was killed: what it left was sealed"
+    );
 }
 
 /// Keeps what a killed session left in its ring. One that is still running has its own.
@@ -215,15 +235,15 @@ mod tests {
         drop(killed);
         let status = || Recording::open(&place).unwrap().manifest().unwrap().status;
         assert_eq!(status(), Status::Recording);
-        let taken = begin();
-        let is_taken = |error: SessionError| {
-            matches!(
-                error,
-                SessionError::Record(RecordingError::OutputExists { .. })
-            )
+        let refused = || match begin() {
+            Err(SessionError::Record(error)) => error,
+            _ => panic!("the place was not refused"),
         };
-        assert!(taken.is_err_and(is_taken));
+        let first = refused();
+        assert!(matches!(first, RecordingError::OutputRecovered { .. }));
         assert_eq!(status(), Status::Recovered);
+        let second = refused();
+        assert!(matches!(second, RecordingError::OutputExists { .. }));
     }
 
     #[test]

@@ -297,18 +297,17 @@ impl<'a> ReplaySession<'a> {
             .clock_ticks(self.clock_ticks)
             .max_ticks(self.max_ticks)
             .prime_until(self.prime_until);
-        let output = Output {
-            numbering: recorder.is_some().then(Numbering::default),
-            recorder: recorder.as_mut().map(|recorder| recorder as _),
-            publisher: &mut publisher,
-            delay: None,
-            progress: self.progress.as_mut(),
-            events: 0,
-        };
         let mut player = Player {
             release: Release::Paced(&mut paced),
             batch_events: self.batch_events as usize,
-            output,
+            output: Output {
+                numbering: recorder.is_some().then(Numbering::default),
+                recorder: recorder.as_mut().map(|recorder| recorder as _),
+                publisher: &mut publisher,
+                delay: None,
+                progress: self.progress.as_mut(),
+                events: 0,
+            },
         };
         let played = play_passes(&mut player, self.looping, &mut self.passes)
             .map(|ended| ended || paced.is_limit_reached());
@@ -323,6 +322,7 @@ impl<'a> ReplaySession<'a> {
         let mut summary = Summary {
             damaged: self.damaged,
             missing: self.salvaged.take(),
+            recorded: recorded.as_ref().map(|recorded| recorded.ticks),
             partition,
             ..Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
         };

@@ -68,6 +68,10 @@ pub struct Summary {
     /// Parts that a salvage could not play; omitted from the JSON if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingPart>,
+    /// Ticks that were recorded: in the recordings, in a journal that is not sealed, or in a ring. Omitted
+    /// in a session that records nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<u64>,
     /// The recordings that the session made, as their folders; omitted from the JSON if empty. The
     /// caller fills it, who knows the place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -172,6 +176,7 @@ impl Summary {
             recording_failure: None,
             damaged: Vec::new(),
             missing: Vec::new(),
+            recorded: None,
             recordings: Vec::new(),
             partition: None,
             verified: None,
