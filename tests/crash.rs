@@ -415,10 +415,7 @@ fn a_follower_says_that_the_writer_was_killed() {
         assert!(!ended.stderr.contains("when it was opened"), "{ended:?}");
         let told = ended.stderr.matches("recording_unfinished").count();
         assert_eq!(told, 1, "{ended:?}");
-        assert!(
-            ended.stderr.contains("its writer did not finish it"),
-            "{ended:?}"
-        );
+        assert!(ended.stderr.contains("its writer is gone"), "{ended:?}");
     }
 }
 
@@ -459,6 +456,7 @@ fn a_damaged_journal_is_refused_unless_it_is_salvaged() {
     let _ = recorder.wait();
     assert_refused("cat --follow");
     assert_refused("check");
+    assert_refused("coverage");
     let played = follow(&path, "replay --salvage --sink null --json").wait();
     assert_eq!(played.code, Some(3), "{played:?}");
     let damaged = &played.json()["damaged"];
@@ -470,6 +468,7 @@ fn a_damaged_journal_is_refused_unless_it_is_salvaged() {
     let part = finish(salvage);
     assert_eq!(part.code, Some(3), "{part:?}");
     assert_eq!(part.json()["complete"], false);
+    assert_eq!(&part.json()["damaged"], damaged);
     assert_eq!(part.json()["ticks"].as_u64(), received);
 }
 

@@ -15,7 +15,7 @@ use tickdeck_core::time::UnixNanos;
 
 use super::args::{CoverageArgs, duration_ns};
 use super::context::Context;
-use super::inputs::{self, keep_first, recordings_among};
+use super::inputs::{self, INTACT_ONLY, keep_first, recordings_among, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout, unless_closed};
 use super::render::{counted, grouped, table};
 
@@ -42,8 +42,10 @@ pub(super) fn run(context: &Context, args: &CoverageArgs) -> anyhow::Result<Outc
     let reference = Reference::of_recordings(&recordings)?;
     let mut observations = Vec::new();
     for recording in &recordings {
-        if let Some(damage) = recording.damaged_journal() {
-            inputs::warn_damaged_journal(&damage);
+        let damage = Vec::from_iter(recording.damaged_journal());
+        if let Err(error) = refuse_damage(&damage, INTACT_ONLY) {
+            keep_first(context, &mut first_error, recording.path(), error.into());
+            continue;
         }
         let total = recording.manifest().map(|manifest| manifest.events);
         let mut progress = context.progress("coverage", total);

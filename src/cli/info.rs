@@ -163,9 +163,7 @@ fn text(info: &Info) -> String {
         (Status::Recording, false) if info.is_writer_unknown => {
             "recording (its .lock may not be read: its writer may be running or not)"
         }
-        (Status::Recording, false) => {
-            "recording (its writer did not finish it: `tickdeck recover` seals it)"
-        }
+        (Status::Recording, false) => "recording (its writer is gone: `tickdeck recover` seals it)",
         (status, _) => status.as_str(),
     };
     let mut lines = vec![

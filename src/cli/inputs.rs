@@ -58,7 +58,9 @@ pub(super) fn open_to_follow(
     let mut inputs = Inputs::open(paths)?;
     replace_contracts(&mut inputs, normalize);
     // What is added in a store is not seen.
-    let is_followed = |it: &Recording| follow && it.is_being_written() && !is_url(it.path());
+    let is_followed = |it: &Recording| {
+        follow && it.is_being_written() && !is_url(it.path()) && it.damaged_journal().is_none()
+    };
     for recording in &inputs.recordings {
         if is_followed(recording) {
             tracing::info!(
@@ -84,7 +86,7 @@ pub(super) fn warn_abandoned(inputs: &Inputs, followed: &Followed) {
             tracing::warn!(
                 event = "recording_unfinished",
                 recording = %path.display(),
-                "its writer did not finish it: what is on disk was read; `tickdeck recover` seals it"
+                "its writer is gone: what is on disk was read; `tickdeck recover` seals it"
             );
         }
         // What was damaged before its writer ended was named when it was opened.
@@ -181,7 +183,8 @@ pub(super) fn log_opened(recordings: &[Recording]) {
     }
     for recording in recordings {
         warn_unused(recording);
-        if recording.status() != Status::Recording {
+        // A verb that reads refuses one whose journal is damaged.
+        if recording.status() != Status::Recording || recording.damaged_journal().is_some() {
             continue;
         }
         let reason = if recording.is_being_written() {
@@ -189,7 +192,7 @@ pub(super) fn log_opened(recordings: &[Recording]) {
         } else if recording.is_writer_unknown() {
             "its .lock may not be read, so its writer may be running or not: what is on disk is read"
         } else {
-            "its writer did not finish it: what is on disk is read; `tickdeck recover` seals it"
+            "its writer is gone: what is on disk is read; `tickdeck recover` seals it"
         };
         tracing::warn!(
             event = "recording_unfinished",
@@ -197,16 +200,13 @@ pub(super) fn log_opened(recordings: &[Recording]) {
             events = recording.manifest().map_or(0, |manifest| manifest.events),
             "{reason}"
         );
-        // A kill cuts the end. A verb that reads refuses any other damage.
-        if recording.damaged_journal().is_none()
-            && let Some(damage) = recording.journal_damage()
-        {
+        if let Some(damage) = recording.journal_damage() {
             warn_damaged_journal(&damage);
         }
     }
 }
 
-pub(super) fn warn_damaged_journal(Finding { file, problem }: &Finding) {
+fn warn_damaged_journal(Finding { file, problem }: &Finding) {
     tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
 }
 
@@ -228,7 +228,7 @@ pub(super) fn warn_given_twice(paths: &[PathBuf]) {
 
 /// The advice of a verb that reads only intact recordings.
 pub(super) const INTACT_ONLY: &str =
-    "`tickdeck replay --salvage` plays the intact parts, and `tickdeck verify` lists the damage";
+    "`tickdeck slice --salvage` takes the intact parts, and `tickdeck verify` lists the damage";
 
 /// What is wrong if the list of exchanges is.
 const CTP_SYMBOL_UNUSABLE: &str = "--ctp-symbol (CTP_SYMBOL) cannot be used";
@@ -548,6 +548,23 @@ pub(super) const fn completeness(is_complete: bool) -> Outcome {
 /// contract table has other remedies, which the hints name.
 pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> Result<(), RecordingError> {
     damaged(findings, remedy).map_or(Ok(()), Err)
+}
+
+/// Warns that damage is why nothing was found, rather than the selection.
+pub(super) fn warn_nothing_intact(selection: &Selection, missing: &[MissingPart]) {
+    let filter = &selection.events.filter;
+    let is_all = filter.instruments.is_none() && filter.start.is_none() && filter.end.is_none();
+    let what = if is_all {
+        "nothing"
+    } else {
+        "no selected tick"
+    };
+    let rows = missing.iter().map(|part| part.rows).sum::<u64>();
+    tracing::warn!(
+        event = "nothing_intact",
+        rows,
+        "{what} is intact: {rows} rows lost"
+    );
 }
 
 /// Prints what a salvage does without.

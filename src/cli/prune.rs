@@ -111,7 +111,7 @@ fn outcome(args: &PruneArgs, pruned: &Pruned) -> Outcome {
 fn reason(why: &Spared) -> String {
     match why {
         Spared::BeingWritten => "it is being written".into(),
-        Spared::Unfinished => "its writer did not finish it".into(),
+        Spared::Unfinished => "its writer is gone".into(),
         Spared::Damaged(problem) => format!("it is damaged: {problem}"),
         Spared::OtherFiles(name) => format!("it holds other files, such as {name}"),
         Spared::Link => "it is a link to another place".into(),

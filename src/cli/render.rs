@@ -13,11 +13,11 @@ pub(super) use tickdeck::check::report::text::grouped;
 use tickdeck::session::{LatenessMs, Summary};
 use tickdeck_core::pace::Rate;
 use tickdeck_core::printable::printable_value;
-use tickdeck_recording::Manifest;
+use tickdeck_recording::{Finding, Manifest, MissingPart};
 
 /// What a result says that was made of recordings which are not whole.
 pub(super) const INCOMPLETE: &str =
-    "incomplete: an input is damaged, was still written, or its writer did not finish it";
+    "incomplete: an input is damaged, was still written, or its writer is gone";
 
 /// Bytes in the largest binary unit that gives a number of at least one.
 pub(super) fn bytes(count: u64) -> String {
@@ -89,6 +89,12 @@ pub(super) struct Made<'a> {
     digest: Option<&'a str>,
     /// Whether everything it was made of was whole.
     complete: bool,
+    /// Files whose bytes differ from what was written; omitted if empty.
+    #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
+    damaged: &'a [Finding],
+    /// Parts that a salvage left out; omitted if empty.
+    #[serde(skip_serializing_if = "<[MissingPart]>::is_empty")]
+    missing: &'a [MissingPart],
 }
 
 impl<'a> Made<'a> {
@@ -104,6 +110,8 @@ impl<'a> Made<'a> {
             event_digest: Some(&manifest.digest),
             digest: Some(&manifest.digest),
             complete: true,
+            damaged: &[],
+            missing: &[],
         }
     }
 
@@ -129,6 +137,17 @@ impl<'a> Made<'a> {
             event_digest: None,
             digest: None,
             complete: true,
+            damaged: &[],
+            missing: &[],
+        }
+    }
+
+    /// Says what a salvage did without.
+    pub(super) fn salvaged(self, damaged: &'a [Finding], missing: &'a [MissingPart]) -> Self {
+        Self {
+            damaged,
+            missing,
+            ..self
         }
     }
 

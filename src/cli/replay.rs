@@ -13,13 +13,13 @@ use tickdeck_core::pace::{ClockTicks, Rate};
 use tickdeck_core::select::Partition;
 use tickdeck_core::source::PayloadSource;
 use tickdeck_core::thread;
-use tickdeck_recording::{EventFilter, Finding, Followed, MissingPart};
+use tickdeck_recording::{EventFilter, Finding, Followed};
 
 use super::args::ReplayArgs;
 use super::context::Context;
 use super::inputs::{
     self, Inputs, Published, Salvaged, Selection, completeness, of_publishing, refuse_damage,
-    report_missing,
+    report_missing, warn_nothing_intact,
 };
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, Target, nats_options, publisher_options, publishes_to_nats};
@@ -278,23 +278,6 @@ fn nothing_of(partition: Option<Partition>, selection: &Selection) -> Outcome {
         }
         _ => selection.outcome(0),
     }
-}
-
-/// Warns that damage is why nothing was played, rather than the selection.
-fn warn_nothing_intact(selection: &Selection, missing: &[MissingPart]) {
-    let filter = &selection.events.filter;
-    let is_all = filter.instruments.is_none() && filter.start.is_none() && filter.end.is_none();
-    let what = if is_all {
-        "nothing"
-    } else {
-        "no selected tick"
-    };
-    let rows = missing.iter().map(|part| part.rows).sum::<u64>();
-    tracing::warn!(
-        event = "nothing_intact",
-        rows,
-        "{what} is intact: {rows} rows lost"
-    );
 }
 
 /// Prints the summary and what was not played, and decides the outcome.

@@ -2,7 +2,9 @@
 
 use super::args::{NormalizeArgs, SliceArgs};
 use super::context::Context;
-use super::inputs::{self, Salvaged, Selection, completeness, refuse_damage, report_missing};
+use super::inputs::{
+    self, Salvaged, Selection, completeness, refuse_damage, report_missing, warn_nothing_intact,
+};
 use super::outcome::{Outcome, convert_error, unless_closed, unless_empty};
 use super::outputs::{conversion, refuse_output_of_inputs};
 use super::render::Made;
@@ -41,9 +43,14 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     report_missing(&missing, &damage);
     let is_whole = missing.is_empty() && damage.is_empty() && inputs.are_complete();
     let completeness = completeness(is_whole);
-    let made =
-        Made::of(&args.output.output, manifest.as_ref()).incomplete(completeness == Outcome::Lossy);
+    let made = Made::of(&args.output.output, manifest.as_ref())
+        .incomplete(completeness == Outcome::Lossy)
+        .salvaged(&damage, &missing);
     unless_closed(made.print(args.json.json))?;
     let ticks = manifest.map_or(0, |manifest| manifest.ticks);
+    if ticks == 0 && !missing.is_empty() && !selection.may_be_empty() {
+        warn_nothing_intact(&selection, &missing);
+        return Ok(Outcome::Lossy);
+    }
     Ok(selection.outcome(ticks).and(completeness))
 }

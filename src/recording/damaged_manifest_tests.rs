@@ -1,6 +1,7 @@
 //! A manifest that is damaged or says something that its files do not: nothing is read by it, and it is made
 //! again from them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tickdeck_core::event::Event;
@@ -227,34 +228,133 @@ fn without_manifest(path: &Path) -> Vec<Event> {
     events
 }
 
-#[test]
-fn segments_whose_names_were_swapped_are_put_in_order() {
+/// What someone did to the files of a folder.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Rename(usize, usize),
+    Swap(usize, usize),
+    Copy(usize, usize),
+}
+
+fn segment(path: &Path, index: usize) -> std::path::PathBuf {
+    path.join(format!("part-{index:05}.parquet"))
+}
+
+impl Deed {
+    fn all(segments: usize) -> Vec<Self> {
+        let mut all = Vec::new();
+        for one in 0..segments {
+            for other in (0..segments + 2).filter(|other| *other != one) {
+                all.extend([Self::Rename(one, other), Self::Copy(one, other)]);
+                if one < other && other < segments {
+                    all.push(Self::Swap(one, other));
+                }
+            }
+        }
+        all
+    }
+
+    /// Does it to the files and to what is known of them: which events each has.
+    fn apply(self, path: &Path, known: &mut BTreeMap<usize, (usize, usize)>) {
+        match self {
+            Self::Rename(from, to) => {
+                std::fs::rename(segment(path, from), segment(path, to)).unwrap();
+                let events = known.remove(&from).unwrap();
+                known.insert(to, events);
+            }
+            Self::Copy(from, to) => {
+                std::fs::copy(segment(path, from), segment(path, to)).unwrap();
+                known.insert(to, known[&from]);
+            }
+            Self::Swap(one, other) => {
+                Self::Rename(one, 99).apply(path, known);
+                Self::Rename(other, one).apply(path, known);
+                Self::Rename(99, other).apply(path, known);
+            }
+        }
+    }
+}
+
+fn salvaged(path: &Path) -> Vec<Event> {
+    let recording = Recording::open_salvage(path).unwrap();
+    let mut reader = recording.reader(EventFilter::default()).salvage(true);
+    let mut read = Vec::new();
+    reader.next_events(&mut read, usize::MAX).unwrap();
+    read
+}
+
+/// Every event that is intact somewhere is played and recovered once, in order, whatever the files are
+/// named.
+fn assert_names_do_not_matter(make: impl Fn(&Path) -> Vec<Event>, rows: usize, journal: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rec");
-    let events = without_manifest(&path);
-    let file = |index: usize| path.join(format!("part-{index:05}.parquet"));
-    std::fs::rename(file(0), path.join("first")).unwrap();
-    std::fs::rename(file(3), file(0)).unwrap();
-    std::fs::rename(path.join("first"), file(3)).unwrap();
-    let recovery = recover(&path).unwrap();
-    assert_eq!((recovery.events, recovery.lost.len()), (95, 1));
-    assert_eq!(recovery.kept, Vec::<std::path::PathBuf>::new());
-    assert_eq!(events_of(&path), events);
-    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+    let intact = folder.path().join("intact");
+    let events = make(&intact);
+    let segments = names(&intact)
+        .into_iter()
+        .filter(|it| it.starts_with("part-"));
+    let segments = segments.count();
+    for deed in Deed::all(segments) {
+        for damaged in [None, Some(0), Some(1), Some(segments - 1)] {
+            let path = folder.path().join("rec");
+            std::fs::create_dir(&path).unwrap();
+            for name in names(&intact).iter().filter(|it| **it != MANIFEST_FILE) {
+                std::fs::copy(intact.join(name), path.join(name)).unwrap();
+            }
+            let ends = (0..segments).map(|it| (it * rows, ((it + 1) * rows).min(events.len())));
+            let mut known = ends.enumerate().collect();
+            deed.apply(&path, &mut known);
+            if let Some(index) = damaged
+                && known.remove(&index).is_some()
+            {
+                std::fs::write(segment(&path, index), "PAR1").unwrap();
+            }
+            let mut has = vec![false; events.len()];
+            for (first, end) in known.values() {
+                has[*first..*end].fill(true);
+            }
+            // It continues the segments, or has nothing.
+            let end = known.values().map(|it| it.1).max().unwrap_or(0);
+            if end >= journal {
+                has[journal..].fill(true);
+            }
+            let expected = events
+                .iter()
+                .zip(has)
+                .filter_map(|(event, has)| has.then_some(event));
+            let expected: Vec<Event> = expected.cloned().collect();
+            let what = format!("{deed:?}, {damaged:?} damaged");
+            if known.is_empty() {
+                continue;
+            }
+            assert!(salvaged(&path) == expected, "{what}: not played");
+            let recovery = recover(&path).unwrap();
+            assert!(salvaged(&path) == expected, "{what}: {recovery:?}");
+            // Nothing shows that there was more behind the last one.
+            let has_hole = !events.starts_with(&expected);
+            assert!(
+                recovery.lost.len() > usize::from(has_hole),
+                "{what}: {recovery:?}"
+            );
+            let again = recover(&path).unwrap();
+            assert_eq!(
+                (again.events, again.was_unfinished),
+                (recovery.events, false)
+            );
+            assert!(salvaged(&path) == expected, "{what}, again: {again:?}");
+            std::fs::remove_dir_all(&path).unwrap();
+        }
+    }
 }
 
 #[test]
-fn a_copy_of_a_segment_costs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rec");
-    let events = without_manifest(&path);
-    let copy = path.join("part-00005.parquet");
-    std::fs::copy(path.join("part-00001.parquet"), copy).unwrap();
-    let recovery = recover(&path).unwrap();
-    assert_eq!((recovery.events, recovery.lost.len()), (95, 1));
-    assert_eq!(recovery.lost[0].file, path.join(MANIFEST_FILE));
-    assert_eq!(recovery.kept, [path.join("part-00005.parquet.damaged")]);
-    assert_eq!(events_of(&path), events);
+fn the_names_of_segments_without_manifest_do_not_matter() {
+    assert_names_do_not_matter(without_manifest, 20, usize::MAX);
+}
+
+/// The journal has the events of the last segment, too.
+#[test]
+fn the_names_of_segments_beside_a_journal_do_not_matter() {
+    assert_names_do_not_matter(killed_with_overlap, 5, 10);
 }
 
 #[test]
@@ -272,12 +372,12 @@ fn a_segment_of_another_session_does_not_decide_which_one_it_is() {
     writer.finish().unwrap();
     let first = "part-00000.parquet";
     std::fs::copy(other.join(first), path.join(first)).unwrap();
+    assert_eq!(salvaged(&path), events[20..], "without the other's");
     let recovery = recover(&path).unwrap();
     assert_ne!(recovery.session, "another");
     assert_eq!((recovery.events, recovery.lost.len()), (95, 2));
     assert_eq!(recovery.lost[1].file, path.join(first));
-    let salvaged = Recording::open_salvage(&path).unwrap();
-    assert_eq!(salvaged.session(), recovery.session);
+    assert_eq!(salvaged(&path), events[20..]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! Parts that `--salvage` skips are reported in their place, so that a reader knows what is missing
 //! as it proceeds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -42,13 +42,39 @@ pub(super) enum Step {
     Missing(MissingPart),
 }
 
+/// What a manifest says of a segment.
+#[derive(Debug, Clone)]
+pub(super) struct Stated {
+    pub(super) session: Arc<str>,
+    pub(super) rows: u64,
+    /// First and last `seq`.
+    pub(super) events: (u64, u64),
+}
+
+impl Stated {
+    /// Why a file is not that segment, though it can be read: it was brought from elsewhere, or renamed.
+    fn refuses(&self, segment: &SegmentReader) -> Option<String> {
+        let (theirs, ours) = (segment.session(), &*self.session);
+        if theirs != ours {
+            return Some(format!(
+                "it is of session {theirs:?}, the recording of {ours:?}"
+            ));
+        }
+        let (first, last) = self.events;
+        let (start, end) = segment.seq_range()?;
+        let is_within = first <= start && end <= last;
+        (!is_within)
+            .then(|| format!("it has events {start} to {end}, the manifest says {first} to {last}"))
+    }
+}
+
 /// Decodes row groups on the calling thread.
 #[derive(Debug)]
 pub(super) struct GroupStream {
     storage: Arc<dyn Storage>,
     segments: Vec<PathBuf>,
-    /// Rows of each segment, as far as a manifest says.
-    rows: Vec<u64>,
+    /// What a manifest says of each segment, if there is one.
+    stated: Vec<Stated>,
     filter: EventFilter,
     next_segment: usize,
     segment: Option<SegmentReader>,
@@ -62,13 +88,13 @@ impl GroupStream {
     pub(super) fn new(
         storage: Arc<dyn Storage>,
         segments: Vec<PathBuf>,
-        rows: Vec<u64>,
+        stated: Vec<Stated>,
         filter: EventFilter,
     ) -> Self {
         Self {
             storage,
             segments,
-            rows,
+            stated,
             filter,
             next_segment: 0,
             segment: None,
@@ -94,11 +120,11 @@ impl GroupStream {
                 };
                 self.next_segment += 1;
                 self.next_group = 0;
-                match SegmentReader::open(&*self.storage, path) {
+                match self.open(path) {
                     Ok(segment) => self.segment = Some(segment),
                     Err(error) => {
-                        let rows = self.rows.get(self.next_segment - 1);
-                        return self.skip(error, rows.copied().unwrap_or(0)).map(Some);
+                        let stated = self.stated.get(self.next_segment - 1);
+                        return self.skip(error, stated.map_or(0, |it| it.rows)).map(Some);
                     }
                 }
                 continue;
@@ -117,6 +143,20 @@ impl GroupStream {
                 Ok(group) => Ok(Some(Step::Group(Arc::new(group)))),
                 Err(error) => self.skip(error, rows).map(Some),
             };
+        }
+    }
+
+    /// Opens the segment before `next_segment`. A salvage also looks whether it is the one that the manifest
+    /// means: its bytes may differ.
+    fn open(&self, path: &Path) -> Result<SegmentReader> {
+        let segment = SegmentReader::open(&*self.storage, path)?;
+        let stated = self.stated.get(self.next_segment.wrapping_sub(1));
+        match stated
+            .filter(|_| self.salvage)
+            .map(|it| it.refuses(&segment))
+        {
+            Some(Some(problem)) => Err(RecordingError::damaged(path, problem)),
+            _ => Ok(segment),
         }
     }
 

@@ -79,6 +79,7 @@ mod schema;
 mod sealer;
 mod segment_check;
 mod segment_info;
+mod segment_order;
 mod segment_reader;
 mod segment_writer;
 mod session_recorder;

@@ -13,7 +13,7 @@ use super::bounds::{MOST_MANIFEST_BYTES, check_segments};
 use super::error::RecordingError;
 use super::finding::{Finding, lost_from};
 use super::format_version::FormatVersion;
-use super::names::manifest_path;
+use super::names::{manifest_path, segment_index};
 use super::pointer::refuse_pointer;
 use super::segment_info::SegmentInfo;
 use super::storage::{Storage, StorageError, local, read_whole};
@@ -232,6 +232,13 @@ impl Manifest {
         manifest.check_counts(&path)?;
         manifest.check_segments_follow(&path)?;
         Ok(manifest)
+    }
+
+    /// The number of the next segment. It is behind those of all names: files may have been renamed.
+    pub(super) fn next_index(segments: &[SegmentEntry]) -> usize {
+        let numbers = segments.iter().filter_map(|it| segment_index(&it.file));
+        let next = numbers.map(|number| number.saturating_add(1)).max();
+        next.unwrap_or(0).max(segments.len())
     }
 
     /// What a damaged manifest still says about the session, if it can be parsed: source, calendar,

@@ -1,12 +1,11 @@
 //! The manifest of a recording whose own is missing, or cannot be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
-use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
 use super::error::RecordingError;
@@ -16,8 +15,10 @@ use super::journal::{JournalFiles, JournalReader};
 use super::manifest::{
     CalendarCopy, Description, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status,
 };
-use super::names::{MANIFEST_FILE, is_segment, is_set_aside, manifest_path, segment_file};
-use super::reader::Recording;
+use super::names::{
+    MANIFEST_FILE, is_segment, is_set_aside, manifest_path, segment_file, segment_index,
+};
+use super::segment_order::{by_events, session_of_most, sessions_of};
 use super::set_aside::keep_damaged;
 use super::storage::Storage;
 use super::unsealed::{Count, each_event, whole_segment};
@@ -31,7 +32,9 @@ fn made_again(
     names: &[String],
     journal: &[PathBuf],
 ) -> Result<Manifest> {
-    let (session, source) = session_of_most(storage, folder, names, journal)?;
+    let Some((session, source)) = session_of_most(&**storage, folder, names, journal) else {
+        return Err(without_session(&**storage, folder, journal)?);
+    };
     let calendar = TradingCalendar::builtin();
     Ok(Manifest {
         format: FORMAT_NAME.into(),
@@ -139,46 +142,52 @@ pub(super) fn list_behind_holes(
 }
 
 /// Lists the segments after those that are listed, where one that is damaged or missing has intact ones
-/// behind it: only its own events are lost then. The same where names were swapped. Otherwise nothing is
-/// listed, and reading takes up what follows each other. Returns whether it lists some.
+/// behind it: only its own events are lost then. The same where names are not in the order of the events.
+/// Otherwise nothing is listed, and reading takes up what follows each other. Returns whether it lists
+/// some.
 fn list_around_holes(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     names: &[String],
     manifest: &mut Manifest,
 ) -> Result<bool> {
-    let first = manifest.segments.len();
-    let names_of_segments = names.iter().filter(|name| is_segment(name));
-    let Some(last) = names_of_segments
-        .max()
-        .filter(|last| **last >= segment_file(first))
-    else {
-        return Ok(false);
-    };
-    let mut slots: Vec<Slot> = (first..names.len() * 2)
-        .map(segment_file)
-        .take_while(|name| name <= last)
-        .map(|name| Slot::of(storage, folder, name, &manifest.session))
-        .collect();
-    let mut segments = Vec::new();
-    let mut holes = Vec::new();
-    let mut is_needed = drop_copies(manifest, &mut slots) | put_in_order(&mut slots);
+    let listed: BTreeSet<&String> = manifest.segments.iter().map(|it| &it.file).collect();
+    let is_unlisted = |name: &&String| is_segment(name) && !listed.contains(name);
+    let unlisted: BTreeSet<&String> = names.iter().filter(is_unlisted).collect();
+    let (mut whole, mut spoilt) = (Vec::new(), BTreeSet::new());
+    for name in unlisted {
+        match whole_segment(storage, folder, name, &manifest.session) {
+            Ok(Some(segment)) => whole.push(segment),
+            _ => {
+                spoilt.insert(name.clone());
+            }
+        }
+    }
+    let (whole, _) = by_events(whole, manifest.events, |it| (it.first_seq, it.last_seq));
+    let mut segments: Vec<SegmentEntry> = Vec::new();
     let mut next_seq = manifest.events;
-    for Slot { name, whole } in slots {
-        let Some(segment) = whole else {
-            holes.push(name);
-            continue;
-        };
-        let Some(filled) = fill(storage, folder, &holes, next_seq, segment.first_seq) else {
+    for segment in whole {
+        let missing = segment.first_seq - next_seq;
+        if missing > LARGEST_HOLE {
             break;
+        }
+        let holes = match usize::try_from(missing) {
+            Ok(0) => Vec::new(),
+            missing => {
+                let most = missing.unwrap_or(usize::MAX);
+                holes_before(&segment.file, names, &segments, &mut spoilt, most)
+            }
         };
-        is_needed |= !filled.is_empty();
-        segments.extend(filled);
-        holes.clear();
+        segments.extend(fill(storage, folder, &holes, next_seq, segment.first_seq));
         next_seq = segment.last_seq + 1;
         segments.push(segment);
     }
-    if !is_needed || segments.is_empty() {
+    // What has these names and no hole is taken up without being listed.
+    let first = Manifest::next_index(&manifest.segments);
+    let is_plain = |(index, it): (usize, &SegmentEntry)| {
+        it.blake3 != UNKNOWN && it.file == segment_file(first + index)
+    };
+    if segments.iter().enumerate().all(is_plain) {
         return Ok(false);
     }
     let mut count = Count::of(manifest);
@@ -192,92 +201,69 @@ fn list_around_holes(
     Ok(true)
 }
 
-/// A name that a segment has or should have.
-struct Slot {
-    name: String,
-    /// The segment, if it is whole and of the session. Its file may have another name.
-    whole: Option<SegmentEntry>,
-}
-
-impl Slot {
-    fn of(storage: &Arc<dyn Storage>, folder: &Path, name: String, session: &str) -> Self {
-        let whole = whole_segment(storage, folder, &name, session)
-            .ok()
-            .flatten();
-        Self { name, whole }
+/// The names of segments that had the events before those of `segment`. These are spoilt ones that are named
+/// before it, and those that are gone between the last listed one and it. Without any, it is another spoilt
+/// or a free name. At most one name an event.
+fn holes_before(
+    segment: &str,
+    names: &[String],
+    listed: &[SegmentEntry],
+    spoilt: &mut BTreeSet<String>,
+    most: usize,
+) -> Vec<String> {
+    let is_free =
+        |name: &String| !names.contains(name) && listed.iter().all(|segment| segment.file != *name);
+    let last = listed.last().and_then(|it| segment_index(&it.file));
+    let after = last.map_or(0, |last| last.saturating_add(1));
+    let gone = after..segment_index(segment).unwrap_or(after);
+    // Of a name with a large number nothing is believed.
+    let gone = gone.take(names.len()).map(segment_file).filter(is_free);
+    let spoilt_before = spoilt.iter().take_while(|name| name.as_str() < segment);
+    let mut holes: BTreeSet<String> = spoilt_before.cloned().chain(gone).collect();
+    if holes.is_empty() {
+        let free = || (0..).map(segment_file).find(is_free);
+        holes.extend(spoilt.first().cloned().or_else(free));
     }
-}
-
-/// Drops segments at the end that are the bytes of an earlier one. Returns whether there were some.
-fn drop_copies(manifest: &Manifest, slots: &mut Vec<Slot>) -> bool {
-    let before = slots.len();
-    while let Some((last, earlier)) = slots.split_last()
-        && let Some(last) = &last.whole
-        && earlier
-            .iter()
-            .filter_map(|slot| slot.whole.as_ref())
-            .chain(&manifest.segments)
-            .any(|it| it.blake3 == last.blake3)
-    {
-        slots.pop();
+    let holes: Vec<String> = holes.into_iter().take(most).collect();
+    for name in &holes {
+        spoilt.remove(name);
     }
-    slots.len() < before
-}
-
-/// Orders whole segments by their events, which their names follow unless someone renamed them. Returns
-/// whether they were in another order.
-fn put_in_order(slots: &mut [Slot]) -> bool {
-    let whole = slots.iter().filter_map(|slot| slot.whole.clone());
-    let mut whole: Vec<SegmentEntry> = whole.collect();
-    let is_other = !whole.is_sorted_by_key(|segment| segment.first_seq);
-    whole.sort_by_key(|segment| segment.first_seq);
-    let places = slots.iter_mut().filter(|slot| slot.whole.is_some());
-    for (slot, segment) in places.zip(whole) {
-        slot.whole = Some(segment);
-    }
-    is_other
+    holes
 }
 
 /// Entries for segments that cannot be read, between two events. Only together they are known to have had
-/// what is between. `None` if they do not fit there.
+/// what is between: each of them one event, and the last one the rest.
 fn fill(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     holes: &[String],
     from_seq: u64,
     until_seq: u64,
-) -> Option<Vec<SegmentEntry>> {
-    let missing = until_seq.checked_sub(from_seq)?;
-    if missing > LARGEST_HOLE {
-        return None;
-    }
-    let Some((last, others)) = holes.split_last() else {
-        return (missing == 0).then(Vec::new);
+) -> Vec<SegmentEntry> {
+    let last = holes.len().saturating_sub(1);
+    let entry = |(first_seq, (index, name)): (u64, (usize, &String))| {
+        let end_seq = if index == last {
+            until_seq
+        } else {
+            first_seq + 1
+        };
+        SegmentEntry {
+            file: name.clone(),
+            rows: end_seq - first_seq,
+            ticks: 0,
+            first_seq,
+            last_seq: end_seq - 1,
+            start: UnixNanos(0),
+            end: UnixNanos(0),
+            bytes: storage
+                .open(&folder.join(name))
+                .and_then(|file| file.bytes())
+                .unwrap_or(0),
+            blake3: UNKNOWN.into(),
+        }
     };
-    let last_first = from_seq + others.len() as u64;
-    let entry = |name: &String, first_seq: u64, end_seq: u64| SegmentEntry {
-        file: name.clone(),
-        rows: end_seq - first_seq,
-        ticks: 0,
-        first_seq,
-        last_seq: end_seq - 1,
-        start: UnixNanos(0),
-        end: UnixNanos(0),
-        bytes: storage
-            .open(&folder.join(name))
-            .and_then(|file| file.bytes())
-            .unwrap_or(0),
-        blake3: UNKNOWN.into(),
-    };
-    if last_first >= until_seq {
-        return None;
-    }
-    let others = others.iter().zip(from_seq..);
-    let mut filled: Vec<_> = others
-        .map(|(name, seq)| entry(name, seq, seq + 1))
-        .collect();
-    filled.push(entry(last, last_first, until_seq));
-    Some(filled)
+    let numbered = (from_seq..until_seq).zip(holes.iter().enumerate());
+    numbered.map(entry).collect()
 }
 
 /// What is wrong with a manifest that can be read.
@@ -294,50 +280,13 @@ fn problem_of(
     {
         return Some(format!("its calendar: {error}"));
     }
-    let found = sessions_of(storage, folder, names, journal);
+    let found = sessions_of(&**storage, folder, names, journal);
     let ours = &manifest.session;
     match found.first() {
         Some((theirs, _)) if found.iter().all(|(session, _)| session != ours) => Some(format!(
             "its session is {ours:?}, and that of its files {theirs:?}"
         )),
         _ => None,
-    }
-}
-
-/// The sessions that segments and journal name, with their sources, each once for each file that can be
-/// opened.
-fn sessions_of(
-    storage: &Arc<dyn Storage>,
-    folder: &Path,
-    names: &[String],
-    journal: &[PathBuf],
-) -> Vec<(String, SourceInfo)> {
-    let segments = names.iter().filter(|name| is_segment(name));
-    let segments = segments.filter_map(|name| {
-        let lone = Recording::open_in(Arc::clone(storage), &folder.join(name)).ok()?;
-        Some((lone.session().to_owned(), lone.source().clone()))
-    });
-    let journal = journal.iter().filter_map(|path| {
-        let reader = JournalReader::open(&**storage, path).ok()??;
-        Some((reader.session().to_owned(), reader.source().clone()))
-    });
-    segments.chain(journal).collect()
-}
-
-/// The session of most files, and its source. One that is in the wrong folder decides nothing.
-fn session_of_most(
-    storage: &Arc<dyn Storage>,
-    folder: &Path,
-    names: &[String],
-    journal: &[PathBuf],
-) -> Result<(String, SourceInfo)> {
-    let found = sessions_of(storage, folder, names, journal);
-    let files_of = |session: &str| found.iter().filter(|it| it.0 == session).count();
-    // Of two with as many files, the first.
-    let most = found.iter().rev().max_by_key(|it| files_of(&it.0));
-    match most.cloned() {
-        Some(most) => Ok(most),
-        None => Err(without_session(&**storage, folder, journal)?),
     }
 }
 

@@ -202,6 +202,13 @@ pub(super) fn segment_file(index: usize) -> String {
     format!("part-{index:05}.parquet")
 }
 
+/// The number in the name of a segment; `None` for another name.
+pub(super) fn segment_index(name: &str) -> Option<usize> {
+    let rest = name.strip_prefix("part-").filter(|_| is_segment(name))?;
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    rest[..end].parse().ok()
+}
+
 /// Whether a file of that name is a segment.
 pub(super) fn is_segment(name: &str) -> bool {
     name.starts_with("part-") && name.ends_with(".parquet")

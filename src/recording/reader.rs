@@ -18,14 +18,16 @@ use super::error::RecordingError;
 use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
-use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
-use super::manifest::{Manifest, Status};
+use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Stated, Step};
+use super::journal::JournalFiles;
+use super::manifest::{Manifest, SegmentEntry, Status};
 use super::names::{
     FileNames, MANIFEST_FILE, contracts_path, has_manifest, is_segment, journal_index,
     manifest_path,
 };
 use super::owner::{is_owned, is_owner_unknown};
 use super::pointer::refuse_pointer;
+use super::segment_order::{place_segments, session_of_most};
 use super::segment_reader::SegmentReader;
 use super::storage::{Entry, Location, Storage, StorageError};
 use super::unsealed::{self, OnDisk, Unsealed};
@@ -176,31 +178,62 @@ impl Recording {
         Ok(())
     }
 
-    /// Opens the segments of a folder whose manifest cannot be used.
+    /// Opens the segments and the journal of a folder whose manifest cannot be used: those of one session,
+    /// each event once.
     fn without_manifest(
         storage: Arc<dyn Storage>,
         path: &Path,
         why: RecordingError,
     ) -> Result<Self> {
-        let names = storage.list(path)?.into_iter();
-        let segments: Vec<PathBuf> = names
-            .filter(|name| is_segment(name))
-            .map(|name| path.join(name))
-            .filter(|file| storage.is_within(path, file))
-            .collect();
-        if segments.is_empty() {
+        let is_within = |file: &Path| storage.is_within(path, file);
+        let mut names = storage.list(path)?;
+        names.retain(|name| is_segment(name) && is_within(&path.join(name)));
+        names.sort();
+        let mut journal = JournalFiles::paths(&*storage, path)?;
+        journal.retain(|file| is_within(file));
+        let Some((session, source)) = session_of_most(&*storage, path, &names, &journal) else {
+            // A damaged segment says more than a manifest that is missing.
+            if let Some(first) = names.first() {
+                SegmentReader::open(&*storage, &path.join(first))?;
+            }
             return Err(why);
-        }
-        let mut recording = Self::open_segments(storage, path, segments)?;
-        let file = manifest_path(&*recording.storage, path);
-        recording.unused.push(Finding::new(file, &why));
-        Ok(recording)
+        };
+        let files = names.iter().map(|name| path.join(name));
+        let found = place_segments(&*storage, files.collect(), &session);
+        let opened = journal.into_iter().map(|file| {
+            let opened = storage.open(&file)?;
+            Ok((file, opened))
+        });
+        let opened = opened.collect::<Result<_>>()?;
+        let mut range = None;
+        let journal = JournalFiles::scan(opened, &session, found.next_seq, &mut |event| {
+            unsealed::widen(&mut range, event.recv_ts);
+        })?;
+        let mut unused = found.unused;
+        let manifest = manifest_path(&*storage, path);
+        unused.push(Finding::new(manifest, &why));
+        Ok(Self {
+            storage,
+            path: path.to_owned(),
+            manifest: None,
+            session,
+            source,
+            segments: found.segments,
+            unsealed: Unsealed {
+                unlisted: Vec::new(),
+                journal,
+                range,
+            },
+            is_being_written: false,
+            unused,
+            has_other_contracts: false,
+        })
     }
 
     /// Opens a file alone: one of a journal, or a segment.
     fn open_file(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let Some(journal) = unsealed::lone_journal(&*storage, path)? else {
-            return Self::open_segments(storage, path, vec![path.to_owned()]);
+            return Self::open_segment(storage, path);
         };
         Ok(Self {
             storage,
@@ -216,38 +249,15 @@ impl Recording {
         })
     }
 
-    fn open_segments(
-        storage: Arc<dyn Storage>,
-        path: &Path,
-        segments: Vec<PathBuf>,
-    ) -> Result<Self> {
-        let open = |segment: &PathBuf| SegmentReader::open(&*storage, segment);
-        let first = segments.iter().map(open).find(std::result::Result::is_ok);
-        let reader = match (first, segments.first()) {
-            (Some(reader), _) => reader?,
-            (None, Some(segment)) => open(segment)?,
-            (None, None) => {
-                return Err(RecordingError::NotARecording {
-                    path: path.to_owned(),
-                    reason: "it has no segments".into(),
-                });
-            }
-        };
-        let value = |key: &str| reader.footer_value(key).unwrap_or_default().to_owned();
+    fn open_segment(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let reader = SegmentReader::open(&*storage, path)?;
         Ok(Self {
             storage,
             path: path.to_owned(),
             manifest: None,
-            session: value("tickdeck.session"),
-            source: SourceInfo {
-                kind: value("tickdeck.source"),
-                payload_source: value("tickdeck.payload_source"),
-                api_version: value("tickdeck.api_version"),
-                struct_layout: value("tickdeck.struct_layout"),
-                recv_ts: value("tickdeck.recv_ts"),
-                ..SourceInfo::default()
-            },
-            segments,
+            session: reader.session().to_owned(),
+            source: reader.source(),
+            segments: vec![path.to_owned()],
             unsealed: Unsealed::default(),
             is_being_written: false,
             unused: Vec::new(),
@@ -520,11 +530,17 @@ impl Recording {
     pub(super) fn reader_from(&self, seq: u64, filter: EventFilter) -> RecordingReader {
         let entries = self.manifest.iter().flat_map(|manifest| &manifest.segments);
         let before = entries.clone().take_while(|entry| entry.last_seq < seq);
+        let session: Arc<str> = self.session.as_str().into();
+        let stated = |entry: &SegmentEntry| Stated {
+            session: Arc::clone(&session),
+            rows: entry.rows,
+            events: (entry.first_seq, entry.last_seq),
+        };
         let skipped = before.count();
         let stream = GroupStream::new(
             Arc::clone(&self.storage),
             self.segments[skipped..].to_vec(),
-            entries.skip(skipped).map(|entry| entry.rows).collect(),
+            entries.skip(skipped).map(stated).collect(),
             filter,
         );
         RecordingReader {

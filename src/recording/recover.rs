@@ -12,7 +12,7 @@ use tickdeck_core::event::Event;
 
 use super::contracts_file;
 use super::error::RecordingError;
-use super::file_hash::{check_file, hash_file};
+use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, lost_from, problem};
 use super::format_version::FormatVersion;
@@ -115,9 +115,7 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     let (mut kept, mut missing) = (None, None);
     if names.iter().any(|name| is_manifest(name)) {
         kept = replace_damaged_manifest(&storage, folder, &names, &journal)?;
-        if journal.is_empty() {
-            list_behind_holes(&storage, folder, &names)?;
-        }
+        list_behind_holes(&storage, folder, &names)?;
     } else {
         missing = Some(replace_missing_manifest(
             &storage, folder, &names, &journal,
@@ -131,12 +129,12 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
         .splice(0..0, missing.into_iter().chain(unreadable));
     recovery.kept.splice(0..0, kept);
     // On a full disk there is a second try, and the first one may have renamed files.
-    let renamed = storage.list(folder)?.into_iter();
-    let renamed = renamed.filter(|name| is_set_aside(name) && !names.contains(name));
-    let renamed: Vec<PathBuf> = renamed.map(|name| folder.join(name)).collect();
-    let unnamed = renamed.into_iter().filter(|it| !recovery.kept.contains(it));
-    let unnamed: Vec<PathBuf> = unnamed.collect();
-    recovery.kept.extend(unnamed);
+    for name in storage.list(folder)? {
+        let path = folder.join(&name);
+        if is_set_aside(&name) && !names.contains(&name) && !recovery.kept.contains(&path) {
+            recovery.kept.push(path);
+        }
+    }
     Ok(recovery)
 }
 
@@ -267,8 +265,9 @@ fn segments_to_repeat(
     let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
     let found = JournalFiles::scan(files, &sealed.session, from_seq, &mut |_| {})?;
     // One that is not as the manifest states may be another recording's.
+    let name = &sealed.segments[first].file;
     let is_there =
-        || is_hashed && unsealed::has_segment(storage, folder, first, &sealed.session, from_seq);
+        || is_hashed && unsealed::has_segment(storage, folder, name, &sealed.session, from_seq);
     if found.until_seq < sealed.events && !is_there() {
         return Ok(None);
     }
@@ -422,8 +421,7 @@ const UNLISTED: &str =
 /// States in the manifest what segments cost that [`set_aside_segments`] renames, where no journal has their
 /// events. Nothing else says later that a renamed file had something.
 fn state_unlisted(storage: &dyn Storage, folder: &Path, sealed: &mut Manifest) -> Result<()> {
-    let mut unlisted = unlisted_segments(storage, folder, sealed)?;
-    unlisted.retain(|file| !is_copy(storage, folder, sealed, file));
+    let unlisted = unlisted_segments(storage, folder, sealed)?;
     if unlisted.is_empty() {
         return Ok(());
     }
@@ -436,12 +434,6 @@ fn state_unlisted(storage: &dyn Storage, folder: &Path, sealed: &mut Manifest) -
     });
     state_lost(sealed, lost);
     sealed.write(storage, folder)
-}
-
-/// Whether a file has the bytes of a segment that is listed.
-fn is_copy(storage: &dyn Storage, folder: &Path, sealed: &Manifest, file: &str) -> bool {
-    let hash = hash_file(storage, &folder.join(file));
-    hash.is_ok_and(|(_, blake3)| sealed.segments.iter().any(|it| it.blake3 == blake3))
 }
 
 /// Adds what the manifest states of other files: a recovery that was killed may have written it.

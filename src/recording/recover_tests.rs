@@ -84,7 +84,7 @@ fn a_killed_recording_is_read_to_its_end() {
     let problems: Vec<&str> = findings.iter().map(|it| it.problem.as_str()).collect();
     assert_eq!(
         problems,
-        ["unfinished: its writer ended first; recover it (15 events are in the journal)"]
+        ["unfinished: its writer is gone; recover it (15 events are in the journal)"]
     );
 }
 

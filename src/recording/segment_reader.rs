@@ -17,6 +17,7 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 use tickdeck_core::block::{EventBlock, EventBlockBuilder};
 use tickdeck_core::event::{InstrumentId, Seq, SessionEvent, TICK_KIND};
+use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
 use super::bounds::MOST_GROUP_BYTES;
@@ -97,6 +98,42 @@ impl SegmentReader {
     /// The value of a footer key.
     pub(super) fn footer_value(&self, key: &str) -> Option<&str> {
         footer_value(&self.metadata, key)
+    }
+
+    /// The session that it says it is of.
+    pub(super) fn session(&self) -> &str {
+        self.footer_value("tickdeck.session").unwrap_or_default()
+    }
+
+    /// Where it says its events came from.
+    pub(super) fn source(&self) -> SourceInfo {
+        let value = |key: &str| self.footer_value(key).unwrap_or_default().to_owned();
+        SourceInfo {
+            kind: value("tickdeck.source"),
+            payload_source: value("tickdeck.payload_source"),
+            api_version: value("tickdeck.api_version"),
+            struct_layout: value("tickdeck.struct_layout"),
+            recv_ts: value("tickdeck.recv_ts"),
+            ..SourceInfo::default()
+        }
+    }
+
+    /// First and last `seq`, if the statistics have them and they agree with the number of rows. No hash
+    /// protects a footer.
+    pub(super) fn seq_range(&self) -> Option<(u64, u64)> {
+        let mut range = None;
+        let mut rows = 0_u64;
+        for group in self.metadata.row_groups() {
+            let Some(Statistics::Int64(seq)) = group.column(SEQ).statistics() else {
+                return None;
+            };
+            let first = u64::try_from(*seq.min_opt()?).ok()?;
+            let last = u64::try_from(*seq.max_opt()?).ok()?;
+            let (start, end) = range.unwrap_or((first, last));
+            range = Some((first.min(start), last.max(end)));
+            rows = rows.checked_add(u64::try_from(group.num_rows()).ok()?)?;
+        }
+        range.filter(|(first, last)| last.checked_sub(*first) == rows.checked_sub(1))
     }
 
     /// Whether the row group may contain events that `filter` selects, by its statistics.

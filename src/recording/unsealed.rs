@@ -58,7 +58,7 @@ pub(super) fn lone_journal(storage: &dyn Storage, path: &Path) -> Result<Option<
     }))
 }
 
-fn widen(range: &mut Option<(UnixNanos, UnixNanos)>, at: UnixNanos) {
+pub(super) fn widen(range: &mut Option<(UnixNanos, UnixNanos)>, at: UnixNanos) {
     let (start, end) = range.unwrap_or((at, at));
     *range = Some((start.min(at), end.max(at)));
 }
@@ -148,7 +148,7 @@ fn extend(
     let mut next_seq = sealed.events;
     let mut unlisted = Vec::new();
     loop {
-        let name = segment_file(sealed.segments.len());
+        let name = segment_file(Manifest::next_index(&sealed.segments));
         // A damaged one is left out: its events are in the journal, too.
         let found = unlisted_segment(storage, folder, &name, &sealed.session, next_seq);
         let Some(entry) = found.ok().flatten() else {
@@ -220,15 +220,15 @@ pub(super) fn later_events(
     Ok(found.until_seq.saturating_sub(manifest.events))
 }
 
-/// Whether the segment with this number is there, whole, and begins with this event.
+/// Whether the segment of that name is there, whole, and begins with this event.
 pub(super) fn has_segment(
     storage: &Arc<dyn Storage>,
     folder: &Path,
-    index: usize,
+    name: &str,
     session: &str,
     first_seq: u64,
 ) -> bool {
-    let found = unlisted_segment(storage, folder, &segment_file(index), session, first_seq);
+    let found = unlisted_segment(storage, folder, name, session, first_seq);
     found.ok().flatten().is_some()
 }
 
@@ -257,7 +257,7 @@ pub(super) fn whole_segment(
         return Ok(None);
     }
     let segment = SegmentReader::open(&**storage, &path)?;
-    if segment.footer_value("tickdeck.session") != Some(session) {
+    if segment.session() != session {
         return Ok(None);
     }
     let mut first_seq = None;

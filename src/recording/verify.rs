@@ -436,7 +436,7 @@ fn compare(
         } else if recording.is_writer_unknown() {
             "its .lock may not be read, so its writer may be running or not"
         } else {
-            "its writer ended first; recover it"
+            "its writer is gone; recover it"
         };
         report.add(
             folder,

@@ -271,7 +271,7 @@ impl RecordingWriter {
             none => none.insert(start_segment(
                 &self.storage,
                 &self.place,
-                self.segments.len(),
+                Manifest::next_index(&self.segments),
                 &self.options,
                 std::mem::take(&mut self.spare),
             )?),
@@ -325,7 +325,7 @@ impl RecordingWriter {
             self.place.owner.check(&self.place.folder)?;
             let (info, buffer) = segment.finish(&mut self.tally)?;
             self.spare = buffer;
-            let file = segment_file(self.segments.len());
+            let file = segment_file(Manifest::next_index(&self.segments));
             self.segments.push(SegmentEntry::new(file, info));
             if self.options.keep_partial {
                 // The name must be durable before the manifest has it.
@@ -591,7 +591,7 @@ impl Drop for RecordingWriter {
         }
         // Errors are ignored: the one that abandoned the recording is already on its way.
         let folder = &self.place.folder;
-        let files = (0..self.segments.len()).map(|index| folder.join(segment_file(index)));
+        let files = self.segments.iter().map(|it| folder.join(&it.file));
         // The manifest last: it says how the other files are named.
         let (contracts, manifest) = (
             self.names().contracts(folder),

@@ -766,7 +766,7 @@ fn unfinished_recordings_get_no_golden() {
     ] {
         let refused = ends(&folder, 2, words);
         assert!(
-            refused.stderr.contains("its writer ended first")
+            refused.stderr.contains("its writer is gone")
                 && refused
                     .stderr
                     .contains(": `tickdeck recover rec` finishes it"),

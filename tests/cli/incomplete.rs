@@ -60,6 +60,55 @@ fn reading_an_unfinished_recording_is_lossy() {
     }
 }
 
+/// As a power failure leaves it.
+#[test]
+fn a_cut_end_of_a_journal_is_named_and_what_is_before_it_read() {
+    let folder = Folder::new();
+    let killed = killed(&folder);
+    let journal = killed.join("journal-00000.tdj");
+    let bytes = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &bytes[..bytes.len() - 1]).unwrap();
+    for words in ["cat", "cat --follow", "replay --rate max --sink null"] {
+        let mut command = tickdeck(words.split(' '));
+        command.arg(&killed);
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(3), "{words}: {ended:?}");
+        let told = ended.stderr.matches("journal_damaged").count();
+        assert_eq!(told, 1, "{words}: {ended:?}");
+    }
+}
+
+/// A new recording has only what is intact, and each event of it once.
+#[test]
+fn a_salvaged_slice_has_each_intact_event_once() {
+    let folder = Folder::new();
+    let all = events(&quick());
+    let path = folder.join("rec");
+    let source = format!("recording:{}", quick().display());
+    let mut record = tickdeck(["record", "--source", &source, "--max-rows", "300", "-o"]);
+    record.arg(&path);
+    finish(record).done();
+    let part = |index: usize| path.join(format!("part-{index:05}.parquet"));
+    std::fs::remove_file(path.join("manifest.json")).unwrap();
+    std::fs::copy(part(0), part(8)).unwrap();
+    std::fs::rename(part(1), part(5)).unwrap();
+    let salvaged = run(&folder, "slice", &path, "--salvage -o OUT --json");
+    assert_eq!(salvaged.code, Some(3), "{salvaged:?}");
+    assert!(salvaged.stderr.contains("part-00008"), "{salvaged:?}");
+    assert!(events(&folder.join("out")) == all);
+    std::fs::remove_file(part(5)).unwrap();
+    let salvaged = run(&folder, "slice", &path, "--salvage --force -o OUT --json");
+    assert_eq!(salvaged.json()["events"], all.len() - 300);
+
+    for index in [0, 2, 3] {
+        std::fs::write(part(index), "PAR1").unwrap();
+    }
+    std::fs::remove_file(part(8)).unwrap();
+    let nothing = run(&folder, "slice", &path, "--salvage --force -o OUT");
+    assert!(nothing.code > Some(2), "{nothing:?}");
+    assert!(!nothing.stderr.contains("--allow-empty"), "{nothing:?}");
+}
+
 /// As `recover` keeps it where a file before it is damaged.
 #[test]
 fn a_journal_file_alone_is_read_like_a_recording() {

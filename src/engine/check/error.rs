@@ -169,7 +169,7 @@ pub enum CheckError {
     /// A golden of an unfinished recording was requested.
     #[error(
         "{} {}, and a golden needs a finished recording", path.display(),
-        if *is_being_written { "is still being written" } else { "is unfinished: its writer ended first" }
+        if *is_being_written { "is still being written" } else { "is unfinished: its writer is gone" }
     )]
     Unfinished {
         /// The recording.
