@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &CoverageArgs) -> anyhow::Result<Outc
     let reference = Reference::of_recordings(&recordings)?;
     let mut observations = Vec::new();
     for recording in &recordings {
-        let damage = Vec::from_iter(recording.damaged_journal());
+        let damage = recording.damaged_files();
         if let Err(error) = refuse_damage(&damage, INTACT_ONLY) {
             keep_first(context, &mut first_error, recording.path(), error.into());
             continue;

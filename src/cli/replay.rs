@@ -108,7 +108,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     let selection = &plan.selection;
     let selected = match played.summary.received {
         _ if context.control.is_stopped() => Outcome::Done,
-        0 if !played.summary.missing.is_empty() && !selection.may_be_empty() => {
+        0 if played.summary.is_damaged() && !selection.may_be_empty() => {
             warn_nothing_intact(selection, &played.summary.missing);
             Outcome::Lossy
         }

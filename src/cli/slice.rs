@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
         .salvaged(&damage, &missing);
     unless_closed(made.print(args.json.json))?;
     let ticks = manifest.map_or(0, |manifest| manifest.ticks);
-    if ticks == 0 && !missing.is_empty() && !selection.may_be_empty() {
+    if ticks == 0 && !(missing.is_empty() && damage.is_empty()) && !selection.may_be_empty() {
         warn_nothing_intact(&selection, &missing);
         return Ok(Outcome::Lossy);
     }

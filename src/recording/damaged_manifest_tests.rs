@@ -357,6 +357,122 @@ fn the_names_of_segments_beside_a_journal_do_not_matter() {
     assert_names_do_not_matter(killed_with_overlap, 5, 10);
 }
 
+/// A segment of the same session with the events from `first` on, under the number `index`.
+fn add_segment(path: &Path, index: usize, first: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let mut writer = RecordingWriter::create(&whole, session(5, 10)).unwrap();
+    writer.write(&some_ticks(50)).unwrap();
+    writer.finish().unwrap();
+    std::fs::copy(segment(&whole, first / 5), segment(path, index)).unwrap();
+}
+
+/// The journal continues the segments, and one that is behind it does not come before it.
+#[test]
+fn the_journal_comes_before_a_segment_that_does_not_follow() {
+    for has_manifest in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let events = killed_with_overlap(&path);
+        add_segment(&path, 3, 25);
+        if !has_manifest {
+            std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+            assert_eq!(salvaged(&path), events);
+        }
+        let recovery = recover(&path).unwrap();
+        assert_eq!(events_of(&path), events);
+        let lost = recovery.lost.last().unwrap();
+        assert_eq!(lost.file, segment(&path, 3));
+        assert!(
+            lost.problem.ends_with(": events 25 to 29 are lost"),
+            "{lost:?}"
+        );
+        let again = recover(&path).unwrap();
+        assert_eq!(again.lost.last(), Some(lost), "it is not forgotten");
+    }
+}
+
+/// Events that are nowhere are named.
+#[test]
+fn a_salvage_without_a_manifest_names_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = without_manifest(&path);
+    std::fs::remove_file(segment(&path, 2)).unwrap();
+    assert_eq!(salvaged(&path), [&events[..40], &events[60..]].concat());
+    let recording = Recording::open_salvage(&path).unwrap();
+    let problem = &recording.unused()[0].problem;
+    assert_eq!(problem, "events 40 to 59, which are in no file");
+}
+
+/// The manifest cannot be used, and says which session it is of.
+#[test]
+fn the_session_is_that_of_the_manifest_else_that_of_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    let options = RecordingOptions {
+        session: "another".into(),
+        ..session(5, 10)
+    };
+    let mut writer = RecordingWriter::create(&other, options).unwrap();
+    writer.write(&some_ticks(50)).unwrap();
+    writer.finish().unwrap();
+    for has_journal in [false, true] {
+        let path = folder.path().join(format!("rec-{has_journal}"));
+        let events = match has_journal {
+            true => killed_with_overlap(&path),
+            false => {
+                let events = without_manifest(&path);
+                let mut manifest = Manifest::read(&other).unwrap();
+                manifest.session = "test".into();
+                manifest.events += 7;
+                manifest.write(&*local(), &path).unwrap();
+                events
+            }
+        };
+        if has_journal {
+            std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+        }
+        for index in 10..20 {
+            std::fs::copy(segment(&other, index - 10), segment(&path, index)).unwrap();
+        }
+        assert_eq!(salvaged(&path), events);
+        assert_eq!(recover(&path).unwrap().session, "test");
+        assert_eq!(events_of(&path), events);
+    }
+}
+
+/// What a recovery could not know does not keep a file out that comes back.
+#[test]
+fn a_salvage_plays_segments_that_a_recovery_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = without_manifest(&path);
+    let aside = [1, 2].map(|index| {
+        let aside = folder.path().join(index.to_string());
+        std::fs::rename(segment(&path, index), &aside).unwrap();
+        (index, aside)
+    });
+    recover(&path).unwrap();
+    assert_eq!(salvaged(&path), [&events[..20], &events[60..]].concat());
+    for (index, aside) in aside {
+        std::fs::rename(aside, segment(&path, index)).unwrap();
+    }
+    assert_eq!(salvaged(&path), events);
+}
+
+#[test]
+fn a_number_that_no_writer_reaches_blocks_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = killed_with_overlap(&path);
+    std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+    let far = path.join(format!("part-{}.parquet", u64::MAX));
+    std::fs::rename(segment(&path, 2), far).unwrap();
+    recover(&path).unwrap();
+    assert_eq!(events_of(&path), events);
+}
+
 #[test]
 fn a_segment_of_another_session_does_not_decide_which_one_it_is() {
     let folder = tempfile::tempdir().unwrap();

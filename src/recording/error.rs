@@ -143,12 +143,9 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
-    /// The output of a new recording has what a killed recorder left, and it was sealed just now.
-    #[error(
-        "{} holds what an earlier recorder left, which was sealed just now: choose another output",
-        path.display()
-    )]
-    OutputRecovered {
+    /// The output of a new recording has what a killed recorder left. It was sealed just now, if it could be.
+    #[error("{} holds what an earlier recorder left: choose another output", path.display())]
+    OutputUnfinished {
         /// The folder.
         path: PathBuf,
     },
@@ -382,7 +379,7 @@ impl RecordingError {
                 | Self::WrongSchema { .. }
                 | Self::UnknownCompression { .. }
                 | Self::OutputExists { .. }
-                | Self::OutputRecovered { .. }
+                | Self::OutputUnfinished { .. }
                 | Self::NotAFolder { .. }
                 | Self::NotReplaceable { .. }
                 | Self::AmongData { .. }

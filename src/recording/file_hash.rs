@@ -12,6 +12,7 @@ use blake3::hazmat::{
 use tickdeck_core::thread;
 
 use super::error::RecordingError;
+use super::manifest::UNKNOWN_HASH;
 use super::pointer::refuse_pointer;
 use super::storage::{ReadFile, Storage, StorageError};
 
@@ -84,10 +85,11 @@ fn compare(path: &Path, found: &str, stated: &str) -> Result<()> {
     if found == stated {
         return Ok(());
     }
-    Err(RecordingError::damaged(
-        path,
-        format!("BLAKE3 is {found}, the manifest says {stated}"),
-    ))
+    let problem = match stated {
+        UNKNOWN_HASH => "it could not be read when the manifest was made again".to_owned(),
+        _ => format!("BLAKE3 is {found}, the manifest says {stated}"),
+    };
+    Err(RecordingError::damaged(path, problem))
 }
 
 /// A file as a manifest states it.

@@ -14,6 +14,7 @@ use tickdeck_core::thread;
 
 use super::error::RecordingError;
 use super::filter::EventFilter;
+use super::finding::problem;
 use super::journal::{JournalFiles, JournalStream};
 use super::segment_reader::SegmentReader;
 use super::storage::Storage;
@@ -47,8 +48,8 @@ pub(super) enum Step {
 pub(super) struct Stated {
     pub(super) session: Arc<str>,
     pub(super) rows: u64,
-    /// First and last `seq`.
-    pub(super) events: (u64, u64),
+    /// First and last `seq`, where that is known.
+    pub(super) events: Option<(u64, u64)>,
 }
 
 impl Stated {
@@ -60,7 +61,7 @@ impl Stated {
                 "it is of session {theirs:?}, the recording of {ours:?}"
             ));
         }
-        let (first, last) = self.events;
+        let (first, last) = self.events?;
         let (start, end) = segment.seq_range()?;
         let is_within = first <= start && end <= last;
         (!is_within)
@@ -175,7 +176,13 @@ impl GroupStream {
         let path = self.segments.get(self.next_segment.wrapping_sub(1));
         Ok(Step::Missing(MissingPart {
             path: path.cloned().unwrap_or_default(),
-            problem: error.to_string(),
+            problem: match &error {
+                // It names the file, and its cause says what is wrong with it.
+                RecordingError::Io { path, .. } => {
+                    format!("{}: {}", path.display(), problem(&error))
+                }
+                other => other.to_string(),
+            },
             rows,
         }))
     }

@@ -195,6 +195,17 @@ pub(super) struct Description {
     pub(super) is_whole: bool,
 }
 
+/// The BLAKE3 of a segment that could not be read when a manifest was made again.
+pub(super) const UNKNOWN_HASH: &str = "unknown";
+
+impl SegmentEntry {
+    /// Whether it stands for a segment that could not be read when the manifest was made again. Only
+    /// together such neighbours are known to have had the events that they list.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.blake3 == UNKNOWN_HASH
+    }
+}
+
 impl Manifest {
     /// Reads `folder/manifest.json` from the local file system.
     ///

@@ -13,12 +13,12 @@ use super::finding::Finding;
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalReader};
 use super::manifest::{
-    CalendarCopy, Description, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status,
+    CalendarCopy, Description, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status, UNKNOWN_HASH,
 };
 use super::names::{
     MANIFEST_FILE, is_segment, is_set_aside, manifest_path, segment_file, segment_index,
 };
-use super::segment_order::{by_events, session_of_most, sessions_of};
+use super::segment_order::{by_events, session_of, sessions_of};
 use super::set_aside::keep_damaged;
 use super::storage::Storage;
 use super::unsealed::{Count, each_event, whole_segment};
@@ -32,7 +32,10 @@ fn made_again(
     names: &[String],
     journal: &[PathBuf],
 ) -> Result<Manifest> {
-    let Some((session, source)) = session_of_most(&**storage, folder, names, journal) else {
+    let stated = Manifest::read_description(&**storage, &manifest_path(&**storage, folder));
+    let stated = stated.map(|it| it.manifest.session);
+    let found = session_of(&**storage, folder, names, journal, stated.as_deref());
+    let Some((session, source)) = found else {
         return Err(without_session(&**storage, folder, journal)?);
     };
     let calendar = TradingCalendar::builtin();
@@ -143,8 +146,8 @@ pub(super) fn list_behind_holes(
 
 /// Lists the segments after those that are listed, where one that is damaged or missing has intact ones
 /// behind it: only its own events are lost then. The same where names are not in the order of the events.
-/// Otherwise nothing is listed, and reading takes up what follows each other. Returns whether it lists
-/// some.
+/// Where the journal has the next events, it comes first. Otherwise nothing is listed, and reading takes up
+/// what follows each other. Returns whether it lists some.
 fn list_around_holes(
     storage: &Arc<dyn Storage>,
     folder: &Path,
@@ -168,7 +171,10 @@ fn list_around_holes(
     let mut next_seq = manifest.events;
     for segment in whole {
         let missing = segment.first_seq - next_seq;
-        if missing > LARGEST_HOLE {
+        let session = &manifest.session;
+        if missing > LARGEST_HOLE
+            || missing > 0 && journal_reaches(storage, folder, session, next_seq)? > next_seq
+        {
             break;
         }
         let holes = match usize::try_from(missing) {
@@ -185,13 +191,13 @@ fn list_around_holes(
     // What has these names and no hole is taken up without being listed.
     let first = Manifest::next_index(&manifest.segments);
     let is_plain = |(index, it): (usize, &SegmentEntry)| {
-        it.blake3 != UNKNOWN && it.file == segment_file(first + index)
+        !it.is_unknown() && it.file == segment_file(first + index)
     };
     if segments.iter().enumerate().all(is_plain) {
         return Ok(false);
     }
     let mut count = Count::of(manifest);
-    for segment in segments.iter().filter(|segment| segment.blake3 != UNKNOWN) {
+    for segment in segments.iter().filter(|segment| !segment.is_unknown()) {
         each_event(storage, &folder.join(&segment.file), &mut |event| {
             count.add(event);
         })?;
@@ -199,6 +205,18 @@ fn list_around_holes(
     manifest.segments.append(&mut segments);
     count.apply(manifest, next_seq);
     Ok(true)
+}
+
+/// The `seq` after the events of the journal that continue those before `next_seq`.
+fn journal_reaches(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    session: &str,
+    next_seq: u64,
+) -> Result<u64> {
+    let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
+    let found = JournalFiles::scan(files, session, next_seq, &mut |_| {})?;
+    Ok(found.until_seq)
 }
 
 /// The names of segments that had the events before those of `segment`. These are spoilt ones that are named
@@ -259,7 +277,7 @@ fn fill(
                 .open(&folder.join(name))
                 .and_then(|file| file.bytes())
                 .unwrap_or(0),
-            blake3: UNKNOWN.into(),
+            blake3: UNKNOWN_HASH.into(),
         }
     };
     let numbered = (from_seq..until_seq).zip(holes.iter().enumerate());
@@ -289,9 +307,6 @@ fn problem_of(
         _ => None,
     }
 }
-
-/// The BLAKE3 of a segment that cannot be read, in a manifest that was made again.
-const UNKNOWN: &str = "unknown";
 
 /// Events that segments can have lost. A segment that claims a place behind more of them is not believed.
 const LARGEST_HOLE: u64 = 1 << 32;

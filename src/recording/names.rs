@@ -202,11 +202,12 @@ pub(super) fn segment_file(index: usize) -> String {
     format!("part-{index:05}.parquet")
 }
 
-/// The number in the name of a segment; `None` for another name.
+/// The number in the name of a segment; `None` for another name, and for a number that no writer reaches.
 pub(super) fn segment_index(name: &str) -> Option<usize> {
+    const MOST: usize = 1_000_000_000;
     let rest = name.strip_prefix("part-").filter(|_| is_segment(name))?;
     let end = rest.find(|c: char| !c.is_ascii_digit())?;
-    rest[..end].parse().ok()
+    rest[..end].parse().ok().filter(|number| *number < MOST)
 }
 
 /// Whether a file of that name is a segment.

@@ -19,7 +19,7 @@ use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Stated, Step};
-use super::journal::JournalFiles;
+use super::journal::{JournalFiles, JournalStream};
 use super::manifest::{Manifest, SegmentEntry, Status};
 use super::names::{
     FileNames, MANIFEST_FILE, contracts_path, has_manifest, is_segment, journal_index,
@@ -27,7 +27,7 @@ use super::names::{
 };
 use super::owner::{is_owned, is_owner_unknown};
 use super::pointer::refuse_pointer;
-use super::segment_order::{place_segments, session_of_most};
+use super::segment_order::{place, session_of};
 use super::segment_reader::SegmentReader;
 use super::storage::{Entry, Location, Storage, StorageError};
 use super::unsealed::{self, OnDisk, Unsealed};
@@ -185,43 +185,57 @@ impl Recording {
         path: &Path,
         why: RecordingError,
     ) -> Result<Self> {
-        let is_within = |file: &Path| storage.is_within(path, file);
         let mut names = storage.list(path)?;
-        names.retain(|name| is_segment(name) && is_within(&path.join(name)));
+        names.retain(|name| is_segment(name));
         names.sort();
         let mut journal = JournalFiles::paths(&*storage, path)?;
-        journal.retain(|file| is_within(file));
-        let Some((session, source)) = session_of_most(&*storage, path, &names, &journal) else {
+        let is_outside = |file: &Path| !storage.is_within(path, file);
+        let outside = names.iter().map(|name| path.join(name));
+        let outside = outside.chain(journal.clone()).filter(|it| is_outside(it));
+        let outside: Vec<PathBuf> = outside.collect();
+        names.retain(|name| !outside.contains(&path.join(name)));
+        journal.retain(|file| !outside.contains(file));
+        let manifest = manifest_path(&*storage, path);
+        let stated = Manifest::read_description(&*storage, &manifest);
+        let stated = stated.map(|it| it.manifest.session);
+        let found = session_of(&*storage, path, &names, &journal, stated.as_deref());
+        let Some((session, source)) = found else {
             // A damaged segment says more than a manifest that is missing.
             if let Some(first) = names.first() {
                 SegmentReader::open(&*storage, &path.join(first))?;
             }
             return Err(why);
         };
-        let files = names.iter().map(|name| path.join(name));
-        let found = place_segments(&*storage, files.collect(), &session);
-        let opened = journal.into_iter().map(|file| {
-            let opened = storage.open(&file)?;
-            Ok((file, opened))
-        });
-        let opened = opened.collect::<Result<_>>()?;
-        let mut range = None;
-        let journal = JournalFiles::scan(opened, &session, found.next_seq, &mut |event| {
-            unsealed::widen(&mut range, event.recv_ts);
-        })?;
-        let mut unused = found.unused;
-        let manifest = manifest_path(&*storage, path);
+        let open_journal = || {
+            let opened = journal
+                .iter()
+                .map(|file| Ok((file.clone(), storage.open(file)?)));
+            opened.collect::<Result<_>>()
+        };
+        let placed = place(&*storage, path, &names, &session, &open_journal)?;
+        let mut unused = placed.unused;
+        unused.extend(outside.into_iter().map(|file| Finding {
+            file,
+            problem: "it is a link out of the folder".into(),
+        }));
         unused.push(Finding::new(manifest, &why));
+        let mut range = None;
+        let mut events = JournalStream::new(placed.journal.clone());
+        while let Some(events) = events.next(&EventFilter::default())? {
+            for event in events {
+                unsealed::widen(&mut range, event.recv_ts);
+            }
+        }
         Ok(Self {
             storage,
             path: path.to_owned(),
             manifest: None,
             session,
             source,
-            segments: found.segments,
+            segments: placed.segments,
             unsealed: Unsealed {
                 unlisted: Vec::new(),
-                journal,
+                journal: placed.journal,
                 range,
             },
             is_being_written: false,
@@ -534,7 +548,7 @@ impl Recording {
         let stated = |entry: &SegmentEntry| Stated {
             session: Arc::clone(&session),
             rows: entry.rows,
-            events: (entry.first_seq, entry.last_seq),
+            events: (!entry.is_unknown()).then_some((entry.first_seq, entry.last_seq)),
         };
         let skipped = before.count();
         let stream = GroupStream::new(

@@ -27,6 +27,7 @@ use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
 use super::replace::{beside, finish_replacement};
+use super::segment_reader::SegmentReader;
 use super::set_aside::{
     Damaged, clear_partial_segments, file_name, keep_damaged, set_aside, set_aside_segments,
     unlisted_segments,
@@ -115,7 +116,9 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     let (mut kept, mut missing) = (None, None);
     if names.iter().any(|name| is_manifest(name)) {
         kept = replace_damaged_manifest(&storage, folder, &names, &journal)?;
-        list_behind_holes(&storage, folder, &names)?;
+        if journal.is_empty() {
+            list_behind_holes(&storage, folder, &names)?;
+        }
     } else {
         missing = Some(replace_missing_manifest(
             &storage, folder, &names, &journal,
@@ -369,9 +372,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         problem: damage.lost_from(unsealed.journal.until_seq),
     }));
     state_lost(&mut sealed, lost_for_ever(&unsealed.journal));
-    if unsealed.journal.events() == 0 {
-        state_unlisted(&**storage, &folder, &mut sealed)?;
-    }
+    state_unlisted(&**storage, &folder, &mut sealed, manifest.events)?;
     let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
     let mut kept = [partly.kept, spoilt].concat();
     let counted = count_segments(storage, &folder, &sealed, &damaged);
@@ -418,20 +419,39 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
 const UNLISTED: &str =
     "the manifest does not list it, and it does not continue the events before it";
 
-/// States in the manifest what segments cost that [`set_aside_segments`] renames, where no journal has their
-/// events. Nothing else says later that a renamed file had something.
-fn state_unlisted(storage: &dyn Storage, folder: &Path, sealed: &mut Manifest) -> Result<()> {
+/// States in the manifest what segments cost that [`set_aside_segments`] renames. Nothing else says later
+/// that a renamed file had something. The recording has the events before `until_seq`.
+fn state_unlisted(
+    storage: &dyn Storage,
+    folder: &Path,
+    sealed: &mut Manifest,
+    until_seq: u64,
+) -> Result<()> {
     let unlisted = unlisted_segments(storage, folder, sealed)?;
-    if unlisted.is_empty() {
+    let has_journal = until_seq > sealed.events;
+    let lost_with = |file: String| {
+        let segment = SegmentReader::open(storage, &folder.join(&file));
+        let (first_seq, last_seq) =
+            match segment.map(|it| (it.session() == sealed.session, it.seq_range())) {
+                // Of another session, or the events of others: a copy, for example.
+                Ok((false, _)) => return None,
+                Ok((true, Some((_, last)))) if last < until_seq => return None,
+                Ok((true, Some((first, last)))) => (first.max(until_seq), Some(last)),
+                // A journal has the events of a segment that was not finished.
+                _ if has_journal => return None,
+                _ => (until_seq, None),
+            };
+        Some(LostEvents {
+            first_seq,
+            last_seq,
+            file,
+            problem: UNLISTED.into(),
+        })
+    };
+    let lost: Vec<LostEvents> = unlisted.into_iter().filter_map(lost_with).collect();
+    if lost.is_empty() {
         return Ok(());
     }
-    let first_seq = sealed.events;
-    let lost = unlisted.into_iter().map(|file| LostEvents {
-        first_seq,
-        last_seq: None,
-        file,
-        problem: UNLISTED.into(),
-    });
     state_lost(sealed, lost);
     sealed.write(storage, folder)
 }

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 
 use tickdeck_core::source::SourceInfo;
 
+use super::error::RecordingError;
 use super::finding::Finding;
-use super::journal::JournalReader;
+use super::journal::{JournalFiles, JournalReader, OpenFiles};
 use super::names::is_segment;
 use super::segment_reader::SegmentReader;
 use super::storage::Storage;
+
+type Result<T> = std::result::Result<T, RecordingError>;
 
 /// The sessions that segments and journal name, with their sources, each once for each file that can be
 /// opened. Those of the journal come first: only a recorder in that folder makes one.
@@ -34,18 +37,30 @@ pub(super) fn sessions_of(
     journal.chain(segments).collect()
 }
 
-/// The session of most files, and its source; of two with as many files, the first. `None` if no file can be
-/// opened.
-pub(super) fn session_of_most(
+/// The session of a folder, and its source. It is the one that the manifest stated, if a file agrees, else
+/// that of the journal, which only a recorder in that folder makes. Otherwise it is that of most segments.
+/// `None` if no file can be opened.
+pub(super) fn session_of(
     storage: &dyn Storage,
     folder: &Path,
     names: &[String],
     journal: &[PathBuf],
+    stated: Option<&str>,
 ) -> Option<(String, SourceInfo)> {
-    let found = sessions_of(storage, folder, names, journal);
+    let segments = sessions_of(storage, folder, names, &[]);
+    let journal = sessions_of(storage, folder, &[], journal);
+    let is_stated = |found: &&(String, SourceInfo)| Some(found.0.as_str()) == stated;
+    let found = journal.iter().chain(&segments).find(is_stated);
+    found
+        .or_else(|| most(&journal))
+        .or_else(|| most(&segments))
+        .cloned()
+}
+
+/// The session of most files; of two with as many, the first.
+fn most(found: &[(String, SourceInfo)]) -> Option<&(String, SourceInfo)> {
     let files_of = |session: &str| found.iter().filter(|it| it.0 == session).count();
-    let most = found.iter().rev().max_by_key(|it| files_of(&it.0));
-    most.cloned()
+    found.iter().rev().max_by_key(|it| files_of(&it.0))
 }
 
 /// Parts with their first and last events, in the order of these, and the parts that have events of earlier
@@ -71,30 +86,85 @@ pub(super) fn by_events<T>(
     })
 }
 
-/// Segments of a folder without manifest.
+/// Segments and journal of a folder without manifest.
 pub(super) struct Placed {
     /// In the order of their events; behind them those that cannot be opened, which a salvage reports.
     pub(super) segments: Vec<PathBuf>,
-    /// The `seq` after the last event.
-    pub(super) next_seq: u64,
-    /// Those of another session, and those whose events others have.
+    /// What continues the segments.
+    pub(super) journal: JournalFiles,
+    /// What is not used, and the events that are in no file.
     pub(super) unused: Vec<Finding>,
 }
 
-/// Orders segments of a folder without manifest, of which those of `session` count.
-pub(super) fn place_segments(storage: &dyn Storage, files: Vec<PathBuf>, session: &str) -> Placed {
-    let (mut ours, mut unreadable, mut unused) = (Vec::new(), Vec::new(), Vec::new());
+type Events = (u64, u64);
+
+/// Orders the files of `session`, each event once. Where events are missing and the journal has them, the
+/// journal comes next.
+pub(super) fn place(
+    storage: &dyn Storage,
+    folder: &Path,
+    names: &[String],
+    session: &str,
+    open_journal: &dyn Fn() -> Result<OpenFiles>,
+) -> Result<Placed> {
+    let files = names.iter().map(|name| folder.join(name));
+    let (ours, unreadable, mut unused) = ours_of(storage, files, session);
+    let (placed, left) = by_events(ours, 0, |(_, events)| *events);
+    unused.extend(left.into_iter().map(|(file, events)| Finding {
+        file,
+        problem: format!("{}, some of which another segment has", shown(events)),
+    }));
+    let (mut segments, mut next_seq) = (Vec::new(), 0);
+    let mut placed = placed.into_iter().peekable();
+    while let Some((_, (first, last))) = placed.peek() {
+        if *first > next_seq {
+            let scanned = JournalFiles::scan(open_journal()?, session, next_seq, &mut |_| {})?;
+            if scanned.until_seq > next_seq {
+                break;
+            }
+            unused.push(Finding {
+                file: folder.to_owned(),
+                problem: format!("{}, which are in no file", shown((next_seq, first - 1))),
+            });
+        }
+        next_seq = last + 1;
+        segments.extend(placed.next().map(|(file, _)| file));
+    }
+    let journal = JournalFiles::scan(open_journal()?, session, next_seq, &mut |_| {})?;
+    let behind = placed.map(|(file, events)| {
+        let is_there = events.1 < journal.until_seq;
+        let place = if is_there { "are in" } else { "do not follow" };
+        let problem = format!("{}, which {place} the journal", shown(events));
+        Finding { file, problem }
+    });
+    unused.extend(behind);
+    Ok(Placed {
+        segments: segments.into_iter().chain(unreadable).collect(),
+        journal,
+        unused,
+    })
+}
+
+fn shown((first, last): Events) -> String {
+    format!("events {first} to {last}")
+}
+
+/// The segments of a session with their events, those that cannot be opened, and those of other sessions.
+fn ours_of(
+    storage: &dyn Storage,
+    files: impl Iterator<Item = PathBuf>,
+    session: &str,
+) -> (Vec<(PathBuf, Events)>, Vec<PathBuf>, Vec<Finding>) {
+    let (mut ours, mut unreadable, mut others) = (Vec::new(), Vec::new(), Vec::new());
     // A writer that is not tickdeck may give no statistics. Then the names count.
     let mut unknown = 0;
     for file in files {
         match SegmentReader::open(storage, &file) {
             Err(_) => unreadable.push(file),
             Ok(segment) if segment.session() != session => {
-                let problem = format!(
-                    "it is of session {:?}, most files are of {session:?}",
-                    segment.session()
-                );
-                unused.push(Finding { file, problem });
+                let theirs = segment.session();
+                let problem = format!("it is of session {theirs:?}, the recording of {session:?}");
+                others.push(Finding { file, problem });
             }
             Ok(segment) => {
                 let events = segment.seq_range().unwrap_or((unknown, unknown));
@@ -103,18 +173,7 @@ pub(super) fn place_segments(storage: &dyn Storage, files: Vec<PathBuf>, session
             }
         }
     }
-    let (placed, left) = by_events(ours, 0, |(_, events)| *events);
-    unused.extend(left.into_iter().map(|(file, (first, last))| Finding {
-        file,
-        problem: format!("its events {first} to {last} are in another segment"),
-    }));
-    let next_seq = placed.last().map_or(0, |(_, (_, last))| last + 1);
-    let placed = placed.into_iter().map(|(file, _)| file);
-    Placed {
-        segments: placed.chain(unreadable).collect(),
-        next_seq,
-        unused,
-    }
+    (ours, unreadable, others)
 }
 
 #[cfg(test)]

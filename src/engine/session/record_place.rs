@@ -54,14 +54,14 @@ impl RecordTo {
             let is_free = |folder: &Path| RecordingWriter::check_target(folder, false).is_ok();
             // A recording without an event gives way to the new one.
             left.retain(|folder| folder != &self.folder || !is_free(folder));
-            let sealed = seal_leftovers(&left, &self.folder, beside);
+            let unfinished = seal_leftovers(&left, &self.folder, beside);
             if let Some(store) = &self.store {
                 store.store_leftover(&self.folder)?;
             }
             let checked = RecordingWriter::check_target(&self.folder, self.options.overwrite);
             return checked.map_err(|error| match error {
-                RecordingError::OutputExists { path } if sealed.contains(&path) => {
-                    RecordingError::OutputRecovered { path }
+                RecordingError::OutputExists { path } if unfinished.contains(&path) => {
+                    RecordingError::OutputUnfinished { path }
                 }
                 other => other,
             });
@@ -89,10 +89,10 @@ enum Beside {
     Named,
 }
 
-/// Seals what an earlier recorder of the same target left, and returns the folders. A recording that cannot
-/// be recovered does not keep a new one from beginning.
+/// Seals what an earlier recorder of the same target left, and returns the folders with something unfinished.
+/// A recording that cannot be recovered does not keep a new one from beginning.
 fn seal_leftovers(left: &[PathBuf], target: &Path, beside: Beside) -> Vec<PathBuf> {
-    let mut sealed = Vec::new();
+    let mut found = Vec::new();
     for folder in left {
         match recover(folder) {
             Ok(recovery) if !recovery.was_unfinished && beside == Beside::Silent => {}
@@ -106,17 +106,20 @@ fn seal_leftovers(left: &[PathBuf], target: &Path, beside: Beside) -> Vec<PathBu
             ),
             Ok(recovery) => {
                 log_recovery(&recovery);
-                sealed.push(recovery.recording);
+                found.push(recovery.recording);
             }
-            Err(error) => tracing::warn!(
-                event = "recording_not_recovered",
-                path = %folder.display(),
-                error = with_causes(&error),
-                "an earlier recorder was killed, and what it left stays as it is"
-            ),
+            Err(error) => {
+                tracing::warn!(
+                    event = "recording_not_recovered",
+                    path = %folder.display(),
+                    error = with_causes(&error),
+                    "an earlier recorder was killed, and what it left stays as it is"
+                );
+                found.push(folder.clone());
+            }
         }
     }
-    sealed
+    found
 }
 
 /// Says what was sealed, and each loss.
@@ -240,7 +243,7 @@ mod tests {
             _ => panic!("the place was not refused"),
         };
         let first = refused();
-        assert!(matches!(first, RecordingError::OutputRecovered { .. }));
+        assert!(matches!(first, RecordingError::OutputUnfinished { .. }));
         assert_eq!(status(), Status::Recovered);
         let second = refused();
         assert!(matches!(second, RecordingError::OutputExists { .. }));

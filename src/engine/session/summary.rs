@@ -207,6 +207,12 @@ impl Summary {
         is_nothing(self.received, &self.rejected, self.filtered)
     }
 
+    /// Whether the source has damage, of which a salvage plays what is intact.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        !self.damaged.is_empty() || !self.missing.is_empty()
+    }
+
     /// Whether a tick of the source or its message was lost, or is not in the recording or the stream, or
     /// the source has damage.
     #[must_use]
@@ -215,7 +221,6 @@ impl Summary {
             || self.dropped > 0
             || self.recording_failure.is_some()
             || matches!(self.verified, Some(false))
-            || !self.damaged.is_empty()
-            || !self.missing.is_empty()
+            || self.is_damaged()
     }
 }
