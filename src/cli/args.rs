@@ -247,9 +247,10 @@ pub enum Command {
         tickdeck import rb888.csv --trust-exchange -o rb888\n  \
         tickdeck import day.csv --dialect vnpy -o day")]
     Import(ImportArgs),
-    /// Write a recording as CSV, JSON lines or published payloads
-    #[command(after_help = "Example:\n  \
-        tickdeck export recordings/quick --format csv --symbols 'rb*' -o rb.csv")]
+    /// Write a recording as CSV, JSON lines, published payloads or a Parquet table
+    #[command(after_help = "Examples:\n  \
+        tickdeck export recordings/quick --format csv --symbols 'rb*' -o rb.csv\n  \
+        tickdeck export recordings/quick --format parquet -o quick.parquet")]
     Export(ExportArgs),
     /// Ingest the live market: CTP to NATS, with an optional recording
     ///
@@ -661,8 +662,8 @@ pub struct ExportArgs {
     /// What to write
     #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
     pub format: ExportFormat,
-    /// File to write, compressed when its name ends in .zst, or `-` for stdout
-    #[arg(short, long, value_name = "PATH", default_value = "-", value_parser = values::parse_output)]
+    /// File to write, or `-` for stdout. Text is compressed when the name ends in .zst
+    #[arg(short, long, value_name = "PATH", default_value = "-", value_parser = values::parse_export_output)]
     pub output: OutputTarget,
     /// Replace an existing file
     #[arg(long)]
@@ -691,7 +692,11 @@ impl ExportArgs {
         if self.force && self.output == OutputTarget::Stdout {
             return Err(conflict("--force replaces a file, and --output is stdout"));
         }
-        Ok(())
+        match &self.output {
+            OutputTarget::Path(path) => values::check_name(self.format, path)
+                .map_err(|error| conflict(&format!("--output {}: {error}", path.display()))),
+            OutputTarget::Stdout => Ok(()),
+        }
     }
 }
 

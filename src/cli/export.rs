@@ -1,6 +1,7 @@
-//! `tickdeck export`: a recording as CSV, JSON lines or published payloads.
+//! `tickdeck export`: a recording as CSV, JSON lines, published payloads or a Parquet table.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,12 +18,16 @@ use super::context::Context;
 use super::inputs::{
     self, INTACT_ONLY, Published, Selection, completeness, of_publishing, refuse_damage,
 };
-use super::outcome::{Outcome, data_stdout, stdout, unless_closed};
+use super::outcome::{Outcome, UsageError, data_stdout, stdout, unless_closed};
 use super::outputs::{publisher_options, refuse_existing, refuse_folder, refuse_inside_recording};
 use super::render::{INCOMPLETE, bytes, counted};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcome> {
+    let form = Form::of(args.format);
+    if matches!((form, &args.output), (Form::Table, OutputTarget::Stdout)) {
+        return Err(no_table_on_stdout());
+    }
     context.handle_signals()?;
     let inputs = inputs::open_with(&args.recordings, &args.normalize)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
@@ -38,7 +43,6 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         refuse_inside_recording(path)?;
         refuse_existing(path, args.force)?;
     }
-    let form = event_form(args.format);
     let export = || {
         Export::new()
             .receive_times(reference.receive_times)
@@ -48,26 +52,22 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     };
     let source = source.as_mut();
     let may_be_empty = selection.may_be_empty();
+    let options = publisher_options(&args.normalize, DEFAULT_PREFIX, payload_source, &reference);
     let exported = match (form, &args.output) {
-        (None, output) => {
-            let options =
-                publisher_options(&args.normalize, DEFAULT_PREFIX, payload_source, &reference);
+        (Form::Payloads, output) => {
             write_payloads(export(), source, output, options, may_be_empty)?
         }
-        (Some(form), OutputTarget::Stdout) => {
+        (Form::Events(form), OutputTarget::Stdout) => {
             write_events(export(), source, form, &mut data_stdout())?
         }
-        (Some(form), OutputTarget::Path(path)) => {
-            let mut file =
-                NewFile::create(path).with_context(|| format!("creating {}", path.display()))?;
-            let exported = write_events(export(), source, form, &mut file)
-                .with_context(|| format!("exporting to {}", path.display()))?;
-            if exported.is_kept {
-                file.finish()
-                    .with_context(|| format!("naming the output {}", path.display()))?;
-            }
-            exported
+        (Form::Table, OutputTarget::Stdout) => return Err(no_table_on_stdout()),
+        (Form::Events(form), OutputTarget::Path(path)) => {
+            to_file(path, |file| write_events(export(), source, form, file))?
         }
+        (Form::Table, OutputTarget::Path(path)) => to_file(path, |file| {
+            let exported = export().table(source, &options, file);
+            exported.map_err(export_error)
+        })?,
     };
     let completeness = completeness(inputs.are_complete());
     if let OutputTarget::Path(path) = &args.output {
@@ -91,14 +91,48 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     Ok(outcome.and(completeness))
 }
 
-/// The form of events; `None` for payloads.
-const fn event_form(format: ExportFormat) -> Option<EventForm> {
-    match format {
-        ExportFormat::Csv => Some(EventForm::Csv(CsvLayout::Tickdeck)),
-        ExportFormat::JavaTrader => Some(EventForm::Csv(CsvLayout::JavaTrader)),
-        ExportFormat::Jsonl => Some(EventForm::Jsonl),
-        ExportFormat::Payload => None,
+/// What is written.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// Events as they were received.
+    Events(EventForm),
+    /// What a replay publishes.
+    Payloads,
+    /// The same as a table.
+    Table,
+}
+
+impl Form {
+    const fn of(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::Csv => Self::Events(EventForm::Csv(CsvLayout::Tickdeck)),
+            ExportFormat::JavaTrader => Self::Events(EventForm::Csv(CsvLayout::JavaTrader)),
+            ExportFormat::Jsonl => Self::Events(EventForm::Jsonl),
+            ExportFormat::Payload => Self::Payloads,
+            ExportFormat::Parquet => Self::Table,
+        }
     }
+}
+
+/// A table is for tools that look for its end first.
+fn no_table_on_stdout() -> anyhow::Error {
+    let message =
+        "--format parquet writes a file: name it with --output, for example -o ticks.parquet";
+    UsageError::new(message).into()
+}
+
+/// Writes a new file. Without something to keep there is none.
+fn to_file(
+    path: &Path,
+    write: impl FnOnce(&mut NewFile) -> anyhow::Result<Exported>,
+) -> anyhow::Result<Exported> {
+    let mut file = NewFile::create(path).with_context(|| format!("creating {}", path.display()))?;
+    let exported = write(&mut file).with_context(|| format!("exporting to {}", path.display()))?;
+    if exported.is_kept {
+        file.finish()
+            .with_context(|| format!("naming the output {}", path.display()))?;
+    }
+    Ok(exported)
 }
 
 /// A new file. The key order of the JSON is the order of the fields.

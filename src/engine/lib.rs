@@ -73,7 +73,7 @@
 //! |---|---|---|
 //! | `nats` | `nats`, `capture`, `sink::NatsSink`, health answers | async-nats, futures-util, tokio |
 //! | `live` | `live`, `Session::live`, `Session::ctp`; implies `nats` | crossbeam-queue |
-//! | `import` | `import` | flate2, parquet with all its compressions, tar, zip |
+//! | `import` | `import`, `export::table` | flate2, parquet with all its compressions, tar, zip |
 //! | `signals` | `control::signals`, `control::keyboard` | signal-hook |
 //! | `reports` | `check::report::{html, junit}` | maud, quick-junit |
 //! | `s3`, `gcp`, `azure` | recordings on object stores, by URL; off by default | object_store, reqwest, rustls, tokio |

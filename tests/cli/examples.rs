@@ -44,6 +44,10 @@ const EXAMPLES: &[(&str, How)] = &[
         "tickdeck export recordings/quick --format csv --symbols 'rb*' -o rb.csv",
         How::Ends(0),
     ),
+    (
+        "tickdeck export recordings/quick --format parquet -o quick.parquet",
+        How::Ends(0),
+    ),
     // They differ.
     (
         "tickdeck diff recordings/quick recordings/quirks",

@@ -15,7 +15,7 @@ use crate::support::stream::JETSTREAM;
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 42] = [
+const BLOCKS: [(&str, &str, &str); 43] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -31,6 +31,11 @@ const BLOCKS: [(&str, &str, &str); 42] = [
     ("docs/analysis.md", "A catalogue", "readers"),
     ("docs/analysis.md", "With the contract table", "readers"),
     ("docs/analysis.md", "What is published", "readers"),
+    (
+        "docs/analysis.md",
+        "One table of published values",
+        "readers",
+    ),
     ("docs/capture.md", "Capturing what is published", "here"),
     ("docs/ci.md", "tickdeck as a submodule", "ci"),
     ("docs/ci.md", "A recording of your own", "ci"),

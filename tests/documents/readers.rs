@@ -271,6 +271,117 @@ print(json.dumps([[None if x != x else x for x in row] for row in rows]))"#,
     assert_eq!(found, Value::from(expected));
 }
 
+/// Prints the table of every reader as rows of plain values: times in ns, days as texts, missing values null.
+const TABLES: &str = r#"
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+
+file = "quick.parquet"
+arrow = pq.read_table(file)
+names = arrow.schema.names
+zones = {name: str(arrow.schema.field(name).type) for name in ("timestamp", "local_time", "trading_day")}
+zones["pandas"] = str(published["timestamp"].dt.tz)
+lazy = pl.read_parquet(file)
+zones["polars"] = lazy.schema["timestamp"].time_zone
+
+def plain(value):
+    return str(value) if hasattr(value, "isoformat") else value
+
+def rows(table):
+    for name in ("timestamp", "local_time"):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, table[name].cast("int64"))
+    columns = [[plain(value) for value in table[name].to_pylist()] for name in names]
+    return [dict(zip(names, row)) for row in zip(*columns)]
+
+def times(name):
+    return f"epoch_ns({name}) AS {name}" if name in ("timestamp", "local_time") else name
+
+found = duckdb.sql(f"SELECT {', '.join(map(times, names))} FROM '{file}'").fetchall()
+counts = published.isna().sum()
+print(json.dumps({
+    "zones": zones,
+    "names": names,
+    "pyarrow": rows(arrow),
+    "duckdb": [dict(zip(names, map(plain, row))) for row in found],
+    "polars": rows(lazy.to_arrow()),
+    "pandas": {name: int(counts[name]) for name in names},
+}))"#;
+
+/// A payload as a row of the table.
+fn as_row(payload: &Value, names: &[String]) -> Value {
+    let time = |text: &str| {
+        let at = chrono::DateTime::parse_from_rfc3339(text).unwrap();
+        Value::from(at.timestamp_nanos_opt().unwrap())
+    };
+    let day = |text: &str| Value::from([&text[..4], &text[4..6], &text[6..]].join("-"));
+    let cell = |name: &String| match (name.as_str(), &payload[name]) {
+        ("timestamp" | "local_time", Value::String(text)) => time(text),
+        ("trading_day" | "action_day", Value::String(text)) => day(text),
+        ("flags", Value::Array(flags)) => {
+            let words: Vec<&str> = flags.iter().map(|flag| flag.as_str().unwrap()).collect();
+            Value::from(words.join(","))
+        }
+        (_, value) => value.clone(),
+    };
+    let cells = names.iter().map(|name| (name.clone(), cell(name)));
+    cells.collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Numbers that are equal may be written as 3 or 3.0.
+fn assert_same_rows(found: &Value, expected: &[Value], reader: &str) {
+    let found = found.as_array().unwrap();
+    assert_eq!(found.len(), expected.len(), "{reader}");
+    for (found, expected) in found.iter().zip(expected) {
+        for (name, expected) in expected.as_object().unwrap() {
+            let found = &found[name];
+            let is_same = match (found.as_f64(), expected.as_f64()) {
+                (Some(found), Some(expected)) => found.to_bits() == expected.to_bits(),
+                _ => found == expected,
+            };
+            assert!(is_same, "{reader}, {name}: {found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_table_of_published_values_is_what_the_payloads_say() {
+    const HEADING: &str = "One table of published values";
+    let Some(python) = python("the table of published values") else {
+        return;
+    };
+    let clone = clone_with_segments();
+    finish(clone.shell(&block(PAGE, HEADING, "sh"))).done();
+    let found = rows_of(&clone, &python, &block(PAGE, HEADING, "python"), TABLES);
+    let names: Vec<String> = serde_json::from_value(found["names"].clone()).unwrap();
+    let payloads: Vec<Value> = stream(&quirks(), "").lines().map(payload).collect();
+    let keys = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for key in payloads.iter().flat_map(keys) {
+        assert!(names.contains(&key), "{key} has no column");
+    }
+    let expected: Vec<Value> = payloads.iter().map(|it| as_row(it, &names)).collect();
+    assert!(expected.len() > 5000);
+    let shanghai = "timestamp[ns, tz=Asia/Shanghai]";
+    assert_eq!(
+        found["zones"],
+        json!({
+            "timestamp": shanghai,
+            "local_time": shanghai,
+            "trading_day": "date32[day]",
+            "pandas": "Asia/Shanghai",
+            "polars": "Asia/Shanghai",
+        })
+    );
+    for reader in ["pyarrow", "duckdb", "polars"] {
+        assert_same_rows(&found[reader], &expected, reader);
+    }
+    for name in &names {
+        let missing = expected.iter().filter(|row| row[name].is_null()).count();
+        assert_eq!(found["pandas"][name], missing, "{name}");
+    }
+}
+
 #[test]
 fn the_page_names_the_versions_in_use() {
     let provided = std::fs::read_to_string(repository(".cargo/xtask/src/readers.rs")).unwrap();

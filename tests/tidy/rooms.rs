@@ -26,7 +26,14 @@ const ROOMS: [(&str, &[&str]); 22] = [
     // Both directions of the same files, and payloads through the publisher.
     (
         "export",
-        &["control", "pipeline", "progress", "sink", "transfer"],
+        &[
+            "normalize",
+            "control",
+            "pipeline",
+            "progress",
+            "sink",
+            "transfer",
+        ],
     ),
     ("reference", &[]),
     ("selection", &["inputs", "reference"]),

@@ -145,6 +145,8 @@ pub enum ExportFormat {
     Jsonl,
     /// The published messages: subject, space, payload
     Payload,
+    /// One Parquet table of normalized ticks: times with zone, missing values null
+    Parquet,
     /// The columns of java-trader's dumps
     JavaTrader,
 }
@@ -269,6 +271,33 @@ pub(super) fn parse_output(text: &str) -> Result<OutputTarget, String> {
             refuse_other_format(path)?;
             Ok(OutputTarget::Path(path.into()))
         }
+    }
+}
+
+/// The same for a file whose format another flag decides: see [`check_name`].
+pub(super) fn parse_export_output(text: &str) -> Result<OutputTarget, String> {
+    match text {
+        path if !matches!(path, "" | "-") => {
+            refuse_url(path)?;
+            Ok(OutputTarget::Path(path.into()))
+        }
+        other => parse_output(other),
+    }
+}
+
+/// Refuses the name of an exported file that promises another format.
+pub(super) fn check_name(format: ExportFormat, path: &Path) -> Result<(), String> {
+    let name = path.to_string_lossy();
+    if format != ExportFormat::Parquet {
+        return refuse_other_format(&name);
+    }
+    let name = name.to_ascii_lowercase();
+    let others = OTHER_FORMATS.iter().filter(|end| **end != ".parquet");
+    match others.copied().find(|end| name.ends_with(end)) {
+        Some(end) => Err(format!(
+            "a name ending in {end} promises another format: the file is Parquet, compressed inside"
+        )),
+        None => Ok(()),
     }
 }
 

@@ -14,6 +14,17 @@ pub enum PayloadSource {
     Synthetic,
 }
 
+impl PayloadSource {
+    /// The value of the key.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ctp => "ctp",
+            Self::Synthetic => "synthetic",
+        }
+    }
+}
+
 /// Whether the receive times of a recording say when its events arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReceiveTimes {

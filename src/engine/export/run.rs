@@ -5,12 +5,18 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+#[cfg(feature = "import")]
+use parquet::errors::ParquetError;
 use tickdeck_core::event::Event;
 use tickdeck_core::source::{ReceiveTimes, Source, SourceError};
 
 use super::csv::{CsvLayout, CsvWriter};
 use super::jsonl::JsonlWriter;
+#[cfg(feature = "import")]
+use super::table::TableWriter;
 use crate::control::Control;
+#[cfg(feature = "import")]
+use crate::pipeline::DryRun;
 use crate::pipeline::{Publisher, PublisherOptions, is_nothing};
 use crate::progress::{Progress, Silent};
 use crate::sink::{Sink, SinkError};
@@ -76,6 +82,19 @@ pub enum ExportError {
         /// Events that were written by then.
         events: u64,
     },
+}
+
+#[cfg(feature = "import")]
+impl From<ParquetError> for ExportError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(source) => match source.downcast::<io::Error>() {
+                Ok(error) => Self::Output(*error),
+                Err(source) => Self::Output(io::Error::other(source)),
+            },
+            error => Self::Output(io::Error::other(error)),
+        }
+    }
 }
 
 impl<E: Into<Self>> From<TransferError<E>> for ExportError {
@@ -229,6 +248,33 @@ impl Export {
                 Ok(exported.decided(self.allow_empty))
             }
         }
+    }
+
+    /// Writes what a replay publishes as a Parquet table, without the payloads: see
+    /// [`table`](super::table).
+    ///
+    /// # Errors
+    /// When the source or `out` fails, or the control is stopped.
+    #[cfg(feature = "import")]
+    pub fn table(
+        mut self,
+        source: &mut dyn Source,
+        options: &PublisherOptions,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Exported, ExportError> {
+        let mut normalized = DryRun::new(options);
+        let mut table = TableWriter::new(out, options.source)?;
+        let ticks = self.run(source, &mut |events| {
+            normalized.take_each(events, |tick| table.write(tick))
+        })?;
+        table.finish()?.flush()?;
+        let exported = Exported {
+            ticks,
+            rejected: normalized.rejected().clone(),
+            filtered: normalized.filtered(),
+            ..Exported::default()
+        };
+        Ok(exported.decided(self.allow_empty))
     }
 
     /// Returns the number of ticks.

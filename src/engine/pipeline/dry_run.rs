@@ -1,12 +1,13 @@
 //! What a replay would publish, without a sink.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use tickdeck_core::event::Event;
 
 use super::ledger::is_nothing;
 use super::options::PublisherOptions;
-use crate::normalize::{Flags, Normalizer, Outcome};
+use crate::normalize::{Flags, NormalizedTick, Normalizer, Outcome};
 
 /// Counts what would become of ticks.
 #[derive(Debug)]
@@ -33,18 +34,31 @@ impl DryRun {
 
     /// Takes the next events in order.
     pub fn take(&mut self, events: &[Event]) {
+        let ignore = |_: &NormalizedTick<'_>| Ok::<(), Infallible>(());
+        let Ok(()) = self.take_each(events, ignore);
+    }
+
+    /// The same. Shows `visit` each tick that would be published.
+    ///
+    /// # Errors
+    /// The first error of `visit`, after which nothing more is taken.
+    pub fn take_each<E>(
+        &mut self,
+        events: &[Event],
+        mut visit: impl FnMut(&NormalizedTick<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         for event in events {
             match self.normalizer.apply(event) {
                 Outcome::Session => continue,
-                Outcome::Tick(tick) => {
-                    self.filtered += u64::from(tick.flags.intersects(self.drop));
-                }
+                Outcome::Tick(tick) if tick.flags.intersects(self.drop) => self.filtered += 1,
+                Outcome::Tick(tick) => visit(&tick)?,
                 Outcome::Rejected { reason, .. } => {
                     *self.rejected.entry(reason.as_str()).or_default() += 1;
                 }
             }
             self.ticks += 1;
         }
+        Ok(())
     }
 
     /// Ticks so far.
