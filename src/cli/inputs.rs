@@ -227,8 +227,8 @@ pub(super) fn warn_given_twice(paths: &[PathBuf]) {
 }
 
 /// The advice of a verb that reads only intact recordings.
-pub(super) const INTACT_ONLY: &str =
-    "`tickdeck slice --salvage` takes the intact parts, and `tickdeck verify` lists the damage";
+pub(super) const INTACT_ONLY: &str = "`tickdeck replay --salvage` plays the intact parts, `tickdeck \
+     slice --salvage` makes a recording of them, and `tickdeck verify` lists the damage";
 
 /// What is wrong if the list of exchanges is.
 const CTP_SYMBOL_UNUSABLE: &str = "--ctp-symbol (CTP_SYMBOL) cannot be used";
@@ -560,11 +560,12 @@ pub(super) fn warn_nothing_intact(selection: &Selection, missing: &[MissingPart]
         "no selected tick"
     };
     let rows = missing.iter().map(|part| part.rows).sum::<u64>();
-    tracing::warn!(
-        event = "nothing_intact",
-        rows,
-        "{what} is intact: {rows} rows lost"
-    );
+    // How many rows a journal or a segment without footer had is not known.
+    let lost = match rows {
+        0 => String::new(),
+        rows => format!(": {rows} rows lost"),
+    };
+    tracing::warn!(event = "nothing_intact", rows, "{what} is intact{lost}");
 }
 
 /// Prints what a salvage does without.

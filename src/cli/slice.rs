@@ -20,7 +20,10 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     };
     let damage = inputs.damage();
     if !args.salvage {
-        refuse_damage(&damage, "--salvage takes the intact parts")?;
+        refuse_damage(
+            &damage,
+            "--salvage takes the intact parts, and `tickdeck replay --salvage` plays them",
+        )?;
     }
     let salvaged = Salvaged::default();
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;

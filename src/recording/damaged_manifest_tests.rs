@@ -294,7 +294,7 @@ fn assert_names_do_not_matter(make: impl Fn(&Path) -> Vec<Event>, rows: usize, j
         .filter(|it| it.starts_with("part-"));
     let segments = segments.count();
     for deed in Deed::all(segments) {
-        for damaged in [None, Some(0), Some(1), Some(segments - 1)] {
+        for damaged in [None, Some(segments / 2)] {
             let path = folder.path().join("rec");
             std::fs::create_dir(&path).unwrap();
             for name in names(&intact).iter().filter(|it| **it != MANIFEST_FILE) {
