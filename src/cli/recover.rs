@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tickdeck_recording::{
-    EventFilter, MANIFEST_FILE, Recording, RecordingError, Recovery, Salvage, is_merged_slot,
-    is_ring, leftovers, recover, salvage_ring, session_of,
+    EventFilter, Finding, MANIFEST_FILE, Recording, RecordingError, Recovery, Salvage,
+    is_merged_slot, is_ring, leftovers, recover, salvage_ring, session_of,
 };
 
 use super::Context;
@@ -118,21 +118,46 @@ fn print(args: &RecoverArgs, recovered: &[Recovery]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Events of a journal file or segment that was kept, and whether that is all of it.
-fn readable_alone(kept: &Path) -> (u64, bool) {
+/// What can be read of a journal file or segment that was kept.
+#[derive(Default)]
+struct Readable {
+    events: u64,
+    /// Whether that is all of it.
+    is_whole: bool,
+    session: String,
+    last_seq: u64,
+}
+
+fn readable_alone(kept: &Path) -> Readable {
     const BATCH_EVENTS: usize = 4096;
     let is_file = kept.is_file();
     let Some(recording) = is_file.then(|| Recording::open(kept).ok()).flatten() else {
-        return (0, false);
+        return Readable::default();
     };
     let mut reader = recording.reader(EventFilter::default()).salvage(true);
-    let (mut events, mut batch) = (0, Vec::new());
+    let (mut events, mut last_seq, mut batch) = (0, 0, Vec::new());
     while reader.next_events(&mut batch, BATCH_EVENTS).is_ok() && !batch.is_empty() {
         events += batch.len() as u64;
+        last_seq = batch.iter().fold(last_seq, |last, it| it.seq.0.max(last));
         batch.clear();
     }
-    let is_whole = reader.missing().is_empty() && recording.journal_damage().is_none();
-    (events, is_whole)
+    Readable {
+        events,
+        is_whole: reader.missing().is_empty() && recording.journal_damage().is_none(),
+        session: recording.session().to_owned(),
+        last_seq,
+    }
+}
+
+/// Whether the recording lost no event before its end, and has those of a file.
+fn has_all(recovery: &Recovery, readable: &Readable) -> bool {
+    let is_manifest = |lost: &Finding| {
+        let name = lost.file.file_name().unwrap_or_default();
+        name.to_string_lossy().contains(MANIFEST_FILE)
+    };
+    recovery.lost.iter().all(is_manifest)
+        && readable.session == recovery.session
+        && readable.last_seq < recovery.events
 }
 
 /// Whether a file that was kept is a manifest of which nothing is named as gone.
@@ -154,17 +179,21 @@ fn text(recovery: &Recovery) -> String {
         text.push_str(&format!("  {}: {}\n", lost.file.display(), lost.problem));
     }
     for kept in &recovery.kept {
-        let note = match readable_alone(kept) {
-            (0, _) if recovery.events > 0 && is_merged_slot(kept) => {
+        let readable = readable_alone(kept);
+        let note = match readable.events {
+            0 if recovery.events > 0 && is_merged_slot(kept) => {
                 "kept: what can be read of it is in the recording".to_owned()
             }
-            (0, _) if is_read_manifest(recovery, kept) => {
+            0 if is_read_manifest(recovery, kept) => {
                 "kept: the calendar, the dropped ticks and the losses it had are in the new one"
                     .to_owned()
             }
-            (0, _) => "kept, and not read".to_owned(),
-            (events, is_whole) => {
-                let verb = match is_whole {
+            0 => "kept, and not read".to_owned(),
+            events if has_all(recovery, &readable) => {
+                format!("kept: the recording has its {}", counted(events, "event"))
+            }
+            events => {
+                let verb = match readable.is_whole {
                     true => "`tickdeck slice`",
                     false => "`tickdeck slice --salvage`",
                 };

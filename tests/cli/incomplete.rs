@@ -96,6 +96,16 @@ fn a_salvaged_slice_has_each_intact_event_once() {
     assert_eq!(salvaged.code, Some(3), "{salvaged:?}");
     assert!(salvaged.stderr.contains("part-00008"), "{salvaged:?}");
     assert!(events(&folder.join("out")) == all);
+    let copy = folder.copy_of(&path, "copy");
+    let recovered = run(&folder, "recover", &copy, "");
+    assert_eq!(
+        recovered.code,
+        Some(3),
+        "its manifest is gone: {recovered:?}"
+    );
+    let kept = "part-00008.parquet.damaged: kept: the recording has its 300 events";
+    assert!(recovered.stdout.contains(kept), "{recovered:?}");
+    assert!(events(&copy) == all);
     std::fs::remove_file(part(5)).unwrap();
     let salvaged = run(&folder, "slice", &path, "--salvage --force -o OUT --json");
     assert_eq!(salvaged.json()["events"], all.len() - 300);
