@@ -228,6 +228,17 @@ fn without_manifest(path: &Path) -> Vec<Event> {
     events
 }
 
+/// A finished recording of another session, in segments of `rows`.
+fn record_another(path: &Path, rows: u64, events: &[Event]) {
+    let options = RecordingOptions {
+        session: "another".into(),
+        ..session(rows, 10)
+    };
+    let mut writer = RecordingWriter::create(path, options).unwrap();
+    writer.write(events).unwrap();
+    writer.finish().unwrap();
+}
+
 /// What someone did to the files of a folder.
 #[derive(Debug, Clone, Copy)]
 enum Deed {
@@ -410,13 +421,7 @@ fn a_salvage_without_a_manifest_names_what_is_missing() {
 fn the_session_is_that_of_the_manifest_else_that_of_the_journal() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
-    let options = RecordingOptions {
-        session: "another".into(),
-        ..session(5, 10)
-    };
-    let mut writer = RecordingWriter::create(&other, options).unwrap();
-    writer.write(&some_ticks(50)).unwrap();
-    writer.finish().unwrap();
+    record_another(&other, 5, &some_ticks(50));
     for has_journal in [false, true] {
         let path = folder.path().join(format!("rec-{has_journal}"));
         let events = match has_journal {
@@ -479,13 +484,7 @@ fn a_segment_of_another_session_does_not_decide_which_one_it_is() {
     let path = folder.path().join("rec");
     let events = without_manifest(&path);
     let other = folder.path().join("other");
-    let options = RecordingOptions {
-        session: "another".into(),
-        ..session(20, 10)
-    };
-    let mut writer = RecordingWriter::create(&other, options).unwrap();
-    writer.write(&events[..15]).unwrap();
-    writer.finish().unwrap();
+    record_another(&other, 20, &events[..15]);
     let first = "part-00000.parquet";
     std::fs::copy(other.join(first), path.join(first)).unwrap();
     assert_eq!(salvaged(&path), events[20..], "without the other's");

@@ -152,12 +152,10 @@ impl GroupStream {
     fn open(&self, path: &Path) -> Result<SegmentReader> {
         let segment = SegmentReader::open(&*self.storage, path)?;
         let stated = self.stated.get(self.next_segment.wrapping_sub(1));
-        match stated
-            .filter(|_| self.salvage)
-            .map(|it| it.refuses(&segment))
-        {
-            Some(Some(problem)) => Err(RecordingError::damaged(path, problem)),
-            _ => Ok(segment),
+        let stated = stated.filter(|_| self.salvage);
+        match stated.and_then(|it| it.refuses(&segment)) {
+            Some(problem) => Err(RecordingError::damaged(path, problem)),
+            None => Ok(segment),
         }
     }
 
